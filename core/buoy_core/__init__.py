@@ -1,0 +1,1 @@
+"""buoy's data path: records, spools, blocks and the write-ahead log."""

@@ -1,0 +1,94 @@
+"""Where things are on a machine: the one agreement between trainer, daemon and server that is not a format.
+
+    BUOY_STATE_DIR/                 0700, never on a network file system
+        daemon.sock                 the daemon's Unix socket (elsewhere if the path is too long)
+        daemon.lock                 held with flock() by the running daemon; names its pid
+        daemon.log
+        credentials.json            0600: {"http://host:port": {"api_key": "..."}}
+        spool/<writer id>/          one folder for each writer
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+
+DEFAULT_BASE_URL = "http://127.0.0.1:8765"
+
+DAEMON_PROTOCOL = 1
+"""Counts up when trainers and daemons of different versions must not talk to each other."""
+
+# sockaddr_un.sun_path has 108 bytes on Linux and 104 on macOS, the final zero included.
+_SOCKET_PATH_BYTES_MAX = 103
+
+
+def state_dir() -> Path:
+    """The state folder of this user, made if needed (0700)."""
+    given = os.environ.get("BUOY_STATE_DIR")
+    if given:
+        folder = Path(given).expanduser().absolute()
+    else:
+        # Imported late: `import buoy` must not pay for it.
+        from platformdirs import user_state_path  # noqa: PLC0415
+
+        folder = user_state_path("buoy", appauthor=False)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def socket_path(folder: Path) -> Path:
+    """The daemon's socket for a state folder; a short path under the temporary folder if that one is too long."""
+    path = folder / "daemon.sock"
+    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+        return path
+    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"buoy-{os.getuid()}-{name}" / "daemon.sock"
+
+
+def lock_path(folder: Path) -> Path:
+    """The file whose lock makes the daemon the only one."""
+    return folder / "daemon.lock"
+
+
+def log_path(folder: Path) -> Path:
+    """The daemon's log file."""
+    return folder / "daemon.log"
+
+
+def spool_root(folder: Path) -> Path:
+    """The folder that holds one spool for each writer."""
+    return folder / "spool"
+
+
+def normalise_base_url(url: str) -> str:
+    """`url` as it is used as a key: lower-case scheme and host, no slash at the end."""
+    scheme, separator, rest = url.strip().partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{separator}{host.lower()}{slash}{path}".rstrip("/")
+
+
+def read_api_key(folder: Path, base_url: str) -> str | None:
+    """The key stored for a server, or None. A damaged file counts as empty: the key can be given again."""
+    entry = _read_credentials(folder).get(normalise_base_url(base_url))
+    return entry.get("api_key") if isinstance(entry, dict) else None
+
+
+def store_api_key(folder: Path, base_url: str, api_key: str) -> None:
+    """Remembers the key of a server; the file is replaced as a whole and readable by its owner only."""
+    credentials = _read_credentials(folder)
+    credentials[normalise_base_url(base_url)] = {"api_key": api_key}
+    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="credentials.", suffix=".tmp")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(credentials, file, indent=1, sort_keys=True)
+    Path(temporary).replace(folder / "credentials.json")
+
+
+def _read_credentials(folder: Path) -> dict[str, object]:
+    try:
+        credentials = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return credentials if isinstance(credentials, dict) else {}

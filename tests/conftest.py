@@ -1,0 +1,17 @@
+"""Fixtures for all tests: every test gets folders of its own, so nothing touches the user's real state."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Points BUOY_STATE_DIR and BUOY_DIR into the test's folder and forgets every other BUOY_ variable."""
+    for name in [name for name in os.environ if name.startswith("BUOY_") and name != "BUOY_CORE"]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("BUOY_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setenv("BUOY_DIR", str(tmp_path / "buoy"))
