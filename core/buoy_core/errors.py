@@ -1,0 +1,44 @@
+"""What can go wrong in the data path. Each type is one situation, because each wants another answer."""
+
+from __future__ import annotations
+
+
+class CoreError(Exception):
+    """Anything that goes wrong in the data path, errors of the caller and of the operating system aside."""
+
+
+class _Corrupt(CoreError):
+    """Damaged bytes: `path` (empty if they came from memory), `offset` in it, and the `reason`."""
+
+    def __init__(self, path: str, offset: int, reason: str) -> None:
+        super().__init__(path, offset, reason)
+        self.path = path
+        self.offset = offset
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.path or 'data'} is damaged at byte {self.offset}: {self.reason}"
+
+
+class CorruptFrame(_Corrupt):
+    """A spool frame or segment header that is damaged, or frames that are missing."""
+
+
+class CorruptBlock(_Corrupt):
+    """A block that is damaged, truncated or mislabelled."""
+
+
+class UnsupportedVersion(CoreError):
+    """Bytes of a newer format. They are left alone."""
+
+
+class SpoolFull(CoreError):
+    """No segment can be made: the disk or the spool's limit is reached. `Writer.log()` never lets it out."""
+
+
+class ClosedWriter(CoreError):
+    """`log()` after `close()`. Nothing was written."""
+
+
+class ForkedWriter(CoreError):
+    """`log()` in a forked child on the parent's writer. Nothing was written; the child needs a writer of its own."""

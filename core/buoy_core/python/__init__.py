@@ -1,0 +1,26 @@
+"""The data path in plain Python: the oracle of the compiled core, and its stand-in where that cannot be built."""
+
+from __future__ import annotations
+
+from buoy_core.python.decode import decode_rows, definitions
+from buoy_core.python.frames import (
+    frame_records,
+    join_records,
+    parse_frames,
+    split_records,
+    table_records,
+)
+from buoy_core.python.spool_reader import SpoolReader
+from buoy_core.python.spool_writer import Writer
+
+__all__ = [
+    "SpoolReader",
+    "Writer",
+    "decode_rows",
+    "definitions",
+    "frame_records",
+    "join_records",
+    "parse_frames",
+    "split_records",
+    "table_records",
+]

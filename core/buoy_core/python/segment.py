@@ -1,0 +1,215 @@
+"""A spool segment as a mapped file, from the writer's and from the reader's side.
+
+The committed offset and the other words of the header are single aligned loads and stores through a cast memoryview.
+The twin relies on the interpreter for their order; the compiled core uses release and acquire.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from struct import Struct
+from zlib import crc32
+
+from buoy_core.errors import CorruptFrame, SpoolFull, UnsupportedVersion
+from buoy_core.format import (
+    SPOOL_COMMITTED_AT,
+    SPOOL_CONTROL_AT,
+    SPOOL_CRC_AT,
+    SPOOL_DROPPED_AT,
+    SPOOL_FIXED,
+    SPOOL_HEADER_BYTES,
+    SPOOL_LAST_AT,
+    SPOOL_MAGIC,
+    SPOOL_SEALED_AT,
+    SPOOL_SEEN_AT,
+    SPOOL_START_AT,
+    VERSION,
+    spool_segment_name,
+)
+from buoy_core.machine import boot_id, process_identity
+
+_START = Struct("<Q")
+
+
+class Segment:
+    """One mapped segment. `view` is the whole file; the words of the header are properties.
+
+    `close()` unmaps; the object must not be used afterwards.
+    """
+
+    def __init__(self, path: str, mapped: mmap.mmap) -> None:
+        self.path = path
+        self.view = memoryview(mapped)
+        self._mapped = mapped
+        self._longs = self.view[:SPOOL_HEADER_BYTES].cast("Q")
+        self._words = self.view[:SPOOL_HEADER_BYTES].cast("I")
+        fixed = SPOOL_FIXED.unpack_from(self.view)
+        self.capacity, self.base, self.index, self.writer_id, self.boot_id, self.pid = fixed[3:9]
+        self.process_start: int = self._longs[SPOOL_START_AT // 8]
+
+    @classmethod
+    def open(cls, path: str) -> Segment:
+        """Maps an existing segment, for reading and for the daemon's words.
+
+        Raises:
+            CorruptFrame: the header is damaged or the file shorter than it says.
+            UnsupportedVersion: the segment is of a newer format.
+            FileNotFoundError: it is gone.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            size = os.fstat(descriptor).st_size
+            _check_header(path, os.pread(descriptor, SPOOL_HEADER_BYTES, 0), size)
+            return cls(path, mmap.mmap(descriptor, size))
+        finally:
+            os.close(descriptor)
+
+    @classmethod
+    def create(cls, directory: str, index: int, base: int, capacity: int, writer_id: bytes) -> Segment:
+        """Reserves and maps a new segment that readers do not see before `publish()`.
+
+        Raises:
+            SpoolFull: the system refuses the space. Nothing is left behind.
+        """
+        temporary = f"{directory}/{index:08d}.tmp"
+        size = SPOOL_HEADER_BYTES + capacity
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                preallocate(descriptor, size)
+                mapped = mmap.mmap(descriptor, size)
+            except BaseException:
+                os.unlink(temporary)  # noqa: PTH108 - pathlib is slow to import
+                raise
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise SpoolFull(f"cannot make a spool segment of {size} bytes in {directory}: {error}") from error
+        pid, start = process_identity()
+        fixed = SPOOL_FIXED.pack(
+            SPOOL_MAGIC, VERSION, SPOOL_HEADER_BYTES, capacity, base, index, writer_id, boot_id(), pid
+        )
+        mapped[: SPOOL_START_AT + 8] = fixed + _CRC.pack(crc32(fixed)) + _START.pack(start)
+        return cls(temporary, mapped)
+
+    def publish(self) -> None:
+        """Gives the segment its name. Readers can see it from now on.
+
+        Raises:
+            SpoolFull: the folder is gone or cannot be changed.
+        """
+        path = f"{os.path.dirname(self.path)}/{spool_segment_name(self.index)}"  # noqa: PTH120
+        try:
+            os.rename(self.path, path)  # noqa: PTH104 - pathlib is slow to import
+        except OSError as error:
+            raise SpoolFull(f"cannot name the spool segment {path}: {error}") from error
+        self.path = path
+
+    @property
+    def committed(self) -> int:
+        """Bytes of complete frames."""
+        return self._longs[SPOOL_COMMITTED_AT // 8]
+
+    @committed.setter
+    def committed(self, value: int) -> None:
+        self._longs[SPOOL_COMMITTED_AT // 8] = value
+
+    @property
+    def sealed(self) -> int:
+        """1: no more frames come."""
+        return self._words[SPOOL_SEALED_AT // 4]
+
+    @sealed.setter
+    def sealed(self, value: int) -> None:
+        self._words[SPOOL_SEALED_AT // 4] = value
+
+    @property
+    def last(self) -> int:
+        """1: no segment follows."""
+        return self._words[SPOOL_LAST_AT // 4]
+
+    @last.setter
+    def last(self, value: int) -> None:
+        self._words[SPOOL_LAST_AT // 4] = value
+
+    @property
+    def dropped(self) -> int:
+        """Records dropped since the writer began."""
+        return self._longs[SPOOL_DROPPED_AT // 8]
+
+    @dropped.setter
+    def dropped(self, value: int) -> None:
+        self._longs[SPOOL_DROPPED_AT // 8] = value
+
+    @property
+    def control(self) -> int:
+        """The daemon's word."""
+        return self._words[SPOOL_CONTROL_AT // 4]
+
+    @control.setter
+    def control(self, value: int) -> None:
+        self._words[SPOOL_CONTROL_AT // 4] = value
+
+    @property
+    def seen_ns(self) -> int:
+        """When the daemon last looked, `CLOCK_MONOTONIC` nanoseconds."""
+        return self._longs[SPOOL_SEEN_AT // 8]
+
+    @seen_ns.setter
+    def seen_ns(self, value: int) -> None:
+        self._longs[SPOOL_SEEN_AT // 8] = value
+
+    def close(self) -> None:
+        """Unmaps the file."""
+        self._longs.release()
+        self._words.release()
+        self.view.release()
+        self._mapped.close()
+
+
+_CRC = Struct("<I")
+
+
+def preallocate(descriptor: int, size: int) -> None:
+    """Reserves `size` bytes of disk for a file, so that writing to its mapping cannot fail.
+
+    Raises:
+        OSError: there is no room.
+    """
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+        return
+    # macOS has no posix_fallocate. Written zeros are reserved for sure, F_PREALLOCATE alone is a wish.
+    zeros, done = bytes(1 << 16), 0
+    while done < size:
+        done += os.pwrite(descriptor, zeros[: size - done], done)
+
+
+def segment_base(path: str) -> int:
+    """The writer's offset where the segment at `path` begins.
+
+    Raises:
+        As `Segment.open`.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        header = os.pread(descriptor, SPOOL_HEADER_BYTES, 0)
+        _check_header(path, header, os.fstat(descriptor).st_size)
+        return int(SPOOL_FIXED.unpack_from(header)[4])
+    finally:
+        os.close(descriptor)
+
+
+def _check_header(path: str, header: bytes, size: int) -> None:
+    if len(header) < SPOOL_HEADER_BYTES:
+        raise CorruptFrame(path, 0, "the segment is shorter than its header")
+    magic, version, header_size, capacity = SPOOL_FIXED.unpack_from(header)[:4]
+    if magic != SPOOL_MAGIC:
+        raise CorruptFrame(path, 0, "this is no spool segment")
+    if version != VERSION:
+        raise UnsupportedVersion(f"{path} has spool format {version}; this buoy reads {VERSION}")
+    if crc32(header[:SPOOL_CRC_AT]) != _CRC.unpack_from(header, SPOOL_CRC_AT)[0]:
+        raise CorruptFrame(path, 0, "the segment header's checksum is wrong")
+    if header_size != SPOOL_HEADER_BYTES or size < header_size + capacity:
+        raise CorruptFrame(path, 0, "the segment is shorter than its header says")

@@ -1,0 +1,86 @@
+"""What a writer remembers of each key: id, latest value, running statistics, a thinned history."""
+
+from __future__ import annotations
+
+import math
+
+from buoy_core.chunk import KeyStatistics
+from buoy_core.format import HISTORY_POINTS_MAX
+from buoy_core.values import fits_double, nearest_double
+
+
+class Slot:
+    """One key of one writer."""
+
+    __slots__ = (
+        "all_ints",
+        "defined",
+        "first",
+        "history",
+        "key_id",
+        "last",
+        "last_number",
+        "maximum",
+        "minimum",
+        "n",
+        "name",
+        "seen",
+        "stride",
+        "total",
+    )
+
+    def __init__(self, key_id: int, name: bytes) -> None:
+        self.key_id = key_id
+        self.name = name
+        self.defined = False  # the KeyDef is in the spool
+        self.seen = False
+        self.last: object = None
+        self.n = 0
+        self.all_ints = True
+        self.first = self.last_number = self.minimum = self.maximum = self.total = 0.0
+        self.stride = 1
+        self.history: list[float] = []
+
+    def update(self, value: object) -> None:
+        """Takes note of a plain value."""
+        self.last, self.seen = value, True
+        if not isinstance(value, int | float):
+            return
+        number = float(value) if isinstance(value, float) else nearest_double(value)
+        if isinstance(value, float | bool) or not fits_double(value):
+            self.all_ints = False
+        if not self.n:
+            self.first = self.minimum = self.maximum = number
+        # A NaN takes the place of any number, and no number is less or greater than it.
+        if number < self.minimum or number != number:  # noqa: PLR0124 - true of NaN only
+            self.minimum = number
+        if number > self.maximum or number != number:  # noqa: PLR0124
+            self.maximum = number
+        self.last_number = number
+        self.total += number
+        self._remember(number)
+        self.n += 1
+
+    def _remember(self, number: float) -> None:
+        """Keeps every `stride`-th number; whenever that is enough of them, every second goes."""
+        if self.n % self.stride == 0:
+            self.history.append(number)
+            if len(self.history) == HISTORY_POINTS_MAX:
+                del self.history[1::2]
+                self.stride *= 2
+
+    def points(self) -> list[float]:
+        """The history, ending with the latest number; at most 64 points."""
+        if self.n and (self.n - 1) % self.stride:
+            return [*self.history, self.last_number]
+        return self.history[:]
+
+    def statistics(self) -> KeyStatistics | None:
+        """The statistics; None if no number was logged."""
+        if not self.n:
+            return None
+        mean = self.total / self.n if not math.isnan(self.total) else math.nan
+        numbers = self.first, self.last_number, self.minimum, self.maximum
+        if self.all_ints:
+            return KeyStatistics(self.n, *[int(number) for number in numbers], mean=mean)
+        return KeyStatistics(self.n, *numbers, mean=mean)
