@@ -63,7 +63,9 @@ class KeyStatistics(_Struct):
 
     __slots__ = ("first", "last", "maximum", "mean", "minimum", "n")
 
-    def __init__(self, n: int, first: float, last: float, minimum: float, maximum: float, mean: float) -> None:
+    def __init__(
+        self, n: int, first: float, last: float, minimum: float, maximum: float, mean: float
+    ) -> None:
         self.n = n
         self.first = first
         self.last = last

@@ -1,11 +1,11 @@
 """Where things are on a machine: the one agreement between trainer, daemon and server that is not a format.
 
-    BUOY_STATE_DIR/                 0700, never on a network file system
-        daemon.sock                 the daemon's Unix socket (elsewhere if the path is too long)
-        daemon.lock                 held with flock() by the running daemon; names its pid
-        daemon.log
-        credentials.json            0600: {"http://host:port": {"api_key": "..."}}
-        spool/<writer id>/          one folder for each writer
+BUOY_STATE_DIR/                 0700, never on a network file system
+    daemon.sock                 the daemon's Unix socket (elsewhere if the path is too long)
+    daemon.lock                 held with flock() by the running daemon; names its pid
+    daemon.log
+    credentials.json            0600: {"http://host:port": {"api_key": "..."}}
+    spool/<writer id>/          one folder for each writer
 """
 
 from __future__ import annotations

@@ -146,7 +146,9 @@ def _to_plain(value: object, depth: int, *, mappings: bool = False) -> object:  
     return _from_protocols(value)
 
 
-def _to_list(value: list[object] | tuple[object, ...] | set[object] | frozenset[object], depth: int) -> list[object]:
+def _to_list(
+    value: list[object] | tuple[object, ...] | set[object] | frozenset[object], depth: int
+) -> list[object]:
     if depth > DEPTH_MAX:
         raise _NotPlainError(f"lists nested more than {DEPTH_MAX} deep")
     items = list(value)

@@ -45,7 +45,9 @@ def definitions(payload: Buffer) -> list[tuple[int, bytes]]:
     """
     spans = enumerate(record_spans(payload))
     return [
-        (index, bytes(payload[begin:end])) for index, (begin, end) in spans if payload[begin] not in (TAG_ROW, TAG_SYSTEM)
+        (index, bytes(payload[begin:end]))
+        for index, (begin, end) in spans
+        if payload[begin] not in (TAG_ROW, TAG_SYSTEM)
     ]
 
 
@@ -101,7 +103,9 @@ class _Decoder:
 
     def rows(self) -> Rows:
         columns = (self._index, self._key_id, self._step, self._time_us, self._value, self._kind)
-        return Rows(len(self._value), *[bytearray(column.tobytes()) for column in columns], others=self._others)
+        return Rows(
+            len(self._value), *[bytearray(column.tobytes()) for column in columns], others=self._others
+        )
 
     def add_row(self, index: int, begin: int, end: int) -> None:
         step, time_us = 0, 0
@@ -123,7 +127,9 @@ class _Decoder:
                 _expect(wire, _BYTES, start)
                 others.append((start, stop))
         if len(slots) != len(values):
-            raise ValueError(f"malformed: a row with {len(slots)} slots and {len(values)} values at byte {begin}")
+            raise ValueError(
+                f"malformed: a row with {len(slots)} slots and {len(values)} values at byte {begin}"
+            )
         for slot, value in zip(slots, values, strict=True):
             self._add_point(index, slot >> 1, step, time_us, value, slot & 1)
         for start, stop in others:

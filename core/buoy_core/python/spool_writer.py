@@ -144,7 +144,11 @@ class Writer:
             if self._closed:
                 return
             self._closed = True
-            self._final = self._segment.base + self._segment.committed, self._segment.control, self._segment.seen_ns
+            self._final = (
+                self._segment.base + self._segment.committed,
+                self._segment.control,
+                self._segment.seen_ns,
+            )
             if self._generation == machine.fork_generation:
                 self._segment.last = 1
                 self._segment.sealed = 1
@@ -347,7 +351,9 @@ def prepare_directory(directory: str, writer_id: bytes, segment_bytes: int) -> N
 def check_room(directory: str, spool_bytes: int, spool_bytes_max: int, free_bytes: int) -> None:
     """Raises SpoolFull if the spool would be larger than its limit or the disk has fewer free bytes than asked."""
     if spool_bytes > spool_bytes_max:
-        raise SpoolFull(f"the spool {directory} would have {spool_bytes} bytes; its limit is {spool_bytes_max}")
+        raise SpoolFull(
+            f"the spool {directory} would have {spool_bytes} bytes; its limit is {spool_bytes_max}"
+        )
     try:
         status = os.statvfs(directory)
     except OSError as error:

@@ -1,0 +1,315 @@
+"""The write-ahead log: one writer, any number of readers, no block that needs another segment.
+
+    00000000.wal                      00000001.wal
+    [h|start|data|data|...|data]      [h|tables A|tables B|data|data|~torn~]
+
+Invariants: a segment gets its name only when its header and its tables are on disk, and after everything in the
+segment before it; so only the last segment can have a torn tail. `next_seq` counts what is appended, `synced_seq` what is on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+
+import buoy_core
+from buoy_core.block import build_block
+from buoy_core.chunk import Chunk
+from buoy_core.errors import CoreError
+from buoy_core.format import (
+    KIND_DATA,
+    KIND_GAP,
+    KIND_TABLES,
+    WAL_SEGMENT_BYTES,
+    ZERO_ID,
+)
+from buoy_core.wal_reader import Damage, WalReader
+from buoy_core.wal_recovery import recover
+from buoy_core.wal_segment import Block, SegmentHeader, segment_path
+
+__all__ = ["Block", "Damage", "WalReader", "WalWriter"]
+
+_TABLES_BYTES_MAX = 8 << 20
+
+
+class WalWriter:
+    """Appends to the log in `directory`, which it makes (0700) or takes up again, cutting a torn tail.
+
+    Append from one thread at a time; `sync()` may run in another. The caller sees to it that no other process writes.
+
+    Args:
+        directory: the log's folder.
+        stream_id: 16 random bytes for a new log; None = there must be one.
+        segment_bytes: a segment of this size is followed by the next.
+        level: of zstd.
+
+    Attributes:
+        stream_id, next_seq, synced_seq, segment_bytes, level: as said.
+        size_bytes: of all segments together.
+
+    Raises:
+        FileNotFoundError: there is no log, and no `stream_id` to begin one.
+        CoreError: the log is of another stream.
+        UnsupportedVersion: it is of a newer format; nothing was changed.
+        OSError: it cannot be read or written.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        stream_id: bytes | None = None,
+        *,
+        segment_bytes: int = WAL_SEGMENT_BYTES,
+        level: int = 3,
+    ) -> None:
+        self.directory = os.fspath(directory)
+        self.segment_bytes = segment_bytes
+        self.level = level
+        if stream_id is not None:
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)  # noqa: PTH103
+        state = recover(self.directory)
+        self.stream_id = self._agree(stream_id, state.stream_id)
+        self.next_seq = state.next_seq
+        self.size_bytes = state.size_bytes
+        self._offsets = state.offsets
+        self._tables = state.tables
+        self._index = state.index
+        self._lock = threading.Lock()
+        self._broken: OSError | None = None
+        self._descriptor = -1
+        self._segment_size = 0
+        for name in os.listdir(self.directory):  # noqa: PTH208
+            if name.endswith(".wal.tmp"):
+                os.unlink(f"{self.directory}/{name}")  # noqa: PTH108
+        if self._index >= 0:
+            self._reopen(state.end)
+        if self._index < 0 or not state.sound:
+            self._roll(time.time_ns() // 1000)
+        self.synced_seq = self.next_seq
+
+    def _agree(self, wanted: bytes | None, found: bytes | None) -> bytes:
+        if wanted is not None and len(wanted) != 16:
+            raise ValueError(f"a stream id has 16 bytes, not {len(wanted)}")
+        if wanted is None and found is None:
+            raise FileNotFoundError(f"there is no log in {self.directory}")
+        if wanted and found and wanted != found:
+            raise CoreError(f"{self.directory} holds stream {found.hex()}, not {wanted.hex()}")
+        return found or wanted or ZERO_ID
+
+    def _reopen(self, end: int) -> None:
+        """Opens the last segment and cuts what is torn off."""
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+        if os.fstat(self._descriptor).st_size != end:
+            os.ftruncate(self._descriptor, end)
+        # What a killed writer appended may not be on disk yet; from here on it counts as synced.
+        os.fsync(self._descriptor)
+        self._segment_size = end
+
+    @property
+    def path(self) -> str:
+        """The segment that is written now."""
+        return segment_path(self.directory, self._index)
+
+    def offset_of(self, writer_id: bytes) -> int:
+        """Where to go on reading a writer's spool; 0 if the log has nothing of it."""
+        return self._offsets.get(writer_id, 0)
+
+    def append(self, chunk: Chunk, writer_id: bytes, *, time_us: int) -> None:
+        """Appends a data block with a writer's records.
+
+        Raises:
+            OSError: the disk is full or worse. The log is as before, and the call may be repeated.
+        """
+        self._append(
+            KIND_DATA,
+            chunk.payload,
+            chunk.records,
+            writer_id,
+            spool=(chunk.begin, chunk.end),
+            tables=chunk.tables,
+            time_us=time_us,
+        )
+
+    def append_records(self, records: list[bytes], writer_id: bytes = ZERO_ID, *, time_us: int) -> None:
+        """Appends a data block with records that come from no spool, as the daemon's own.
+
+        Raises:
+            OSError: as for `append`.
+            ValueError: a record is empty or too large, or they are too large together.
+        """
+        if not records:
+            return
+        payload = buoy_core.join_records(records)
+        tables = buoy_core.table_records(payload)
+        self._append(KIND_DATA, payload, len(records), writer_id, tables=tables, time_us=time_us)
+
+    def append_gap(
+        self,
+        records: int,
+        event: bytes,
+        writer_id: bytes = ZERO_ID,
+        *,
+        time_us: int,
+        spool_begin: int = 0,
+        spool_end: int = 0,
+    ) -> None:
+        """Appends a gap block: `records` records from `next_seq` on are lost, and `event` (a Record) says why.
+
+        Raises:
+            OSError: as for `append`.
+        """
+        payload = buoy_core.join_records([event])
+        self._append(KIND_GAP, payload, records, writer_id, spool=(spool_begin, spool_end), time_us=time_us)
+
+    def forget(self, writer_id: bytes) -> None:
+        """The writer has ended: later segments need not repeat its tables."""
+        self._tables.forget(writer_id)
+
+    def sync(self) -> None:
+        """Returns when everything appended before the call is on disk.
+
+        Raises:
+            OSError: it may not be. The kernel may have thrown the data away, so from now on every append and sync fails:
+                open the log again, and read the spools again from where it ends.
+        """
+        with self._lock:
+            self._check_sound()
+            sequence, descriptor = self.next_seq, os.dup(self._descriptor)
+        try:
+            if self.synced_seq < sequence:
+                os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
+        except OSError as error:
+            self._broken = error
+            raise
+        finally:
+            os.close(descriptor)
+        self.synced_seq = max(self.synced_seq, sequence)
+
+    def close(self) -> None:
+        """Syncs and closes. May be called twice."""
+        if self._descriptor < 0:
+            return
+        try:
+            if self._broken is None:
+                self.sync()
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _append(
+        self,
+        kind: int,
+        payload: bytes,
+        records: int,
+        writer_id: bytes,
+        *,
+        spool: tuple[int, int] = (0, 0),
+        tables: bytes = b"",
+        time_us: int,
+    ) -> None:
+        with self._lock:
+            self._check_sound()
+            if self._segment_size >= self.segment_bytes:
+                self._roll(time_us)
+            self._write(self._block(kind, payload, records, writer_id, spool, time_us))
+            self.next_seq += records
+            self._offsets[writer_id] = max(self.offset_of(writer_id), spool[1])
+        self._tables.add(writer_id, tables)
+
+    def _check_sound(self) -> None:
+        if self._descriptor < 0:
+            raise CoreError(f"the log in {self.directory} is closed")
+        if self._broken is not None:
+            raise OSError(self._broken.errno, f"the log in {self.directory} failed before: {self._broken}")
+
+    def _block(
+        self, kind: int, payload: bytes, records: int, writer_id: bytes, spool: tuple[int, int], time_us: int
+    ) -> bytes:
+        return build_block(
+            kind,
+            payload,
+            first_seq=self.next_seq,
+            records=records,
+            stream_id=self.stream_id,
+            writer_id=writer_id,
+            spool_begin=spool[0],
+            spool_end=spool[1],
+            time_us=time_us,
+            level=self.level,
+        )
+
+    def _write(self, block: bytes) -> None:
+        """Writes a whole block at the end, or leaves the segment as it was."""
+        try:
+            _write_all(self._descriptor, block, self._segment_size)
+        except OSError:
+            try:
+                os.ftruncate(self._descriptor, self._segment_size)
+            except OSError as error:
+                self._broken = error
+            raise
+        self._segment_size += len(block)
+        self.size_bytes += len(block)
+
+    def _roll(self, time_us: int) -> None:
+        """Begins the next segment. If that fails, everything is as before."""
+        if self._descriptor >= 0:
+            os.fsync(self._descriptor)
+        index = self._index + 1
+        content = SegmentHeader(self.stream_id, index, self.next_seq, time_us).pack()
+        content += b"".join(self._tables_blocks(time_us))
+        path = segment_path(self.directory, index)
+        descriptor = os.open(f"{path}.tmp", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(descriptor, content, 0)
+            os.fsync(descriptor)
+            os.rename(f"{path}.tmp", path)  # noqa: PTH104
+            _sync_directory(self.directory)
+        except OSError:
+            os.close(descriptor)
+            raise
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor, self._index = descriptor, index
+        self._segment_size = len(content)
+        self.size_bytes += len(content)
+        self.synced_seq = self.next_seq
+
+    def _tables_blocks(self, time_us: int) -> Iterator[bytes]:
+        """For each live writer, blocks with its tables and how far its spool was read."""
+        for writer_id, records in self._tables.by_writer.items():
+            offset = self.offset_of(writer_id)
+            for part in _parts(records, _TABLES_BYTES_MAX):
+                payload = buoy_core.join_records(part)
+                yield self._block(KIND_TABLES, payload, len(part), writer_id, (offset, offset), time_us)
+
+
+def _parts(records: dict[bytes, None], bytes_max: int) -> Iterator[list[bytes]]:
+    """The records in lists of about `bytes_max` bytes."""
+    part: list[bytes] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += len(record)
+        if size >= bytes_max:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
+
+
+def _write_all(descriptor: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(descriptor, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _sync_directory(directory: str) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,178 @@
+"""A log's segment file: its header, and the blocks in it, damaged ones told from good ones.
+
+Files are read with `pread`, never mapped: another process may cut a torn tail at any time, and a mapping of what is
+no longer there kills the process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from struct import pack
+from zlib import crc32
+
+from buoy_core.block import BlockHeader, check_payload, decompress, parse_header
+from buoy_core.errors import CorruptBlock, UnsupportedVersion
+from buoy_core.format import (
+    BLOCK_HEADER_BYTES,
+    BLOCK_MAGIC,
+    KIND_TABLES,
+    VERSION,
+    WAL_HEADER,
+    WAL_HEADER_BYTES,
+    WAL_MAGIC,
+    wal_segment_name,
+)
+
+_CRC_AT = WAL_HEADER_BYTES - 4
+_SUFFIX = ".wal"
+_READ_BYTES_MAX = 1 << 30
+
+
+@dataclass(frozen=True)
+class SegmentHeader:
+    """A log segment's header; see docs/format.md section 4."""
+
+    stream_id: bytes
+    index: int
+    first_seq: int
+    time_us: int
+
+    def pack(self) -> bytes:
+        """The 64 bytes."""
+        head = WAL_HEADER.pack(
+            WAL_MAGIC,
+            VERSION,
+            WAL_HEADER_BYTES,
+            self.stream_id,
+            self.index,
+            self.first_seq,
+            self.time_us,
+            0,
+        )
+        return head + pack("<I", crc32(head))
+
+
+@dataclass(frozen=True)
+class Block:
+    """A good block: `data` is the whole block, header included; it begins at `offset` of the file `path`."""
+
+    header: BlockHeader
+    data: bytes
+    path: str
+    offset: int
+
+    def payload(self) -> bytes:
+        """The records, each after its length as a varint.
+
+        Raises:
+            CorruptBlock: the payload does not decompress, though its checksum is right.
+        """
+        stored = memoryview(self.data)[BLOCK_HEADER_BYTES:]
+        return decompress(self.header, stored, path=self.path, offset=self.offset)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Bytes that are no good block. `end` is where the next good header is; None if there is none in the file."""
+
+    offset: int
+    end: int | None
+    size: int
+    reason: str
+
+
+def segment_indices(directory: str) -> list[int]:
+    """The segments in a log's folder, ascending."""
+    names = os.listdir(directory)  # noqa: PTH208
+    return sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
+
+
+def segment_path(directory: str, index: int) -> str:
+    """The file of a segment."""
+    return f"{directory}/{wal_segment_name(index)}"
+
+
+def read_segment_header(descriptor: int, path: str) -> SegmentHeader | None:
+    """The header; None if it is damaged.
+
+    Raises:
+        UnsupportedVersion: the segment is of a newer format.
+    """
+    head = os.pread(descriptor, WAL_HEADER_BYTES, 0)
+    if len(head) < WAL_HEADER_BYTES or head[:8] != WAL_MAGIC:
+        return None
+    if crc32(head[:_CRC_AT]) != int.from_bytes(head[_CRC_AT:], "little"):
+        return None
+    _, version, _, stream_id, index, first_seq, time_us, _ = WAL_HEADER.unpack_from(head)
+    if version != VERSION:
+        raise UnsupportedVersion(f"{path} is a log of format {version}; this buoy reads {VERSION}")
+    return SegmentHeader(stream_id, index, first_seq, time_us)
+
+
+def scan_blocks(
+    descriptor: int, path: str, offset: int, *, stream_id: bytes | None = None, unread_below: int = 0
+) -> Iterator[Block | Fault]:
+    """The blocks of a segment file from `offset` on, and what lies between them.
+
+    Args:
+        descriptor: the file; its position is not used.
+        path: for messages.
+        offset: where a block begins.
+        stream_id: blocks of any other stream are faults; None accepts all.
+        unread_below: data blocks whose records are all below this sequence come without their bytes, and their
+            payload's checksum is not looked at.
+
+    Raises:
+        UnsupportedVersion: a block is of a newer format.
+    """
+    while head := os.pread(descriptor, BLOCK_HEADER_BYTES, offset):
+        header: BlockHeader | None = None
+        try:
+            header = parse_header(head, path=path)
+            if stream_id is not None and header.stream_id != stream_id:
+                raise CorruptBlock(path, offset, "the block is of another stream")
+            unread = header.kind != KIND_TABLES and header.next_seq <= unread_below
+            data = _read_block(descriptor, path, offset, header, unread)
+        except CorruptBlock as error:
+            fault = _fault(descriptor, path, offset, header, error.reason)
+            yield fault
+            if fault.end is None:
+                return
+            offset = fault.end
+            continue
+        yield Block(header, data, path, offset)
+        offset += header.size_bytes
+
+
+def _read_block(descriptor: int, path: str, offset: int, header: BlockHeader, unread: bool) -> bytes:
+    if unread:
+        if os.fstat(descriptor).st_size < offset + header.size_bytes:
+            raise CorruptBlock(path, offset, "the block is cut off")
+        return b""
+    data = os.pread(descriptor, header.size_bytes, offset)
+    check_payload(header, memoryview(data)[BLOCK_HEADER_BYTES:], path=path, offset=offset)
+    return data
+
+
+def _fault(descriptor: int, path: str, offset: int, header: BlockHeader | None, reason: str) -> Fault:
+    """Looks for the next header whose checksum is right.
+
+    An undamaged header tells where the next block is, and that is believed first: a payload may hold anything, even blocks.
+    """
+    rest = os.pread(descriptor, _READ_BYTES_MAX, offset)
+    if header is not None and _is_header(rest, header.size_bytes, path):
+        return Fault(offset, offset + header.size_bytes, header.size_bytes, reason)
+    at = rest.find(BLOCK_MAGIC, 1)
+    while at >= 0 and not _is_header(rest, at, path):
+        at = rest.find(BLOCK_MAGIC, at + 1)
+    return Fault(offset, offset + at, at, reason) if at >= 0 else Fault(offset, None, len(rest), reason)
+
+
+def _is_header(data: bytes, at: int, path: str) -> bool:
+    try:
+        parse_header(data, at, path=path)
+    except (CorruptBlock, UnsupportedVersion):
+        return False
+    return True
