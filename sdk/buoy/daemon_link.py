@@ -1,0 +1,276 @@
+"""Finds the machine's daemon, or starts one.
+
+The daemon's own lock makes it the only one of its user; a lock of ours makes that of many processes which start together
+only one spawns, instead of each paying for an interpreter that finds itself superfluous. Connections are short: a trainer that
+held one would have gRPC's threads while it trains, and forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from buoy_core.state import DAEMON_PROTOCOL, log_path, socket_path
+
+from buoy._version import __version__
+from buoy.errors import CommError
+
+if TYPE_CHECKING:
+    from buoy_proto import v1
+
+_POLL_S = 0.005
+_SERVICE = "/buoy.v1.Daemon/"
+_CALL_TIMEOUT_S = 5.0
+
+
+class Starter:
+    """Brings up the daemon of a state folder."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self._socket = socket_path(state)
+        self._lock: int | None = None
+        self._spawned: int | None = None
+
+    def answers(self) -> bool:
+        """Whether somebody listens on the socket."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1.0)
+            try:
+                probe.connect(os.fspath(self._socket))
+            except OSError:
+                return False
+        return True
+
+    def begin(self) -> None:
+        """Spawns a daemon unless one listens or another process is at it; does not wait for it.
+
+        Raises:
+            CommError: there is no daemon to spawn.
+        """
+        if self._lock is not None or self.answers():
+            return
+        lock = os.open(self._state / "start.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            return
+        self._lock = lock
+        if not self.answers():
+            self._spawned = spawn(self._state)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Waits until somebody listens; takes over from a process that meant to spawn a daemon and died."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            while not self.answers():
+                if self._spawned is not None and not _alive(self._spawned):
+                    # It has given up: nothing is gained by waiting. Or it found another one that was faster.
+                    return self.answers()
+                if time.monotonic() > deadline:
+                    return False
+                self.begin()
+                time.sleep(_POLL_S)
+        finally:
+            self.release()
+        return True
+
+    def release(self) -> None:
+        """Lets others try."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def spawn(state: Path, *, auto: bool = True) -> int:
+    """Starts a daemon that belongs to nobody's process tree; returns its process id.
+
+    A shell in between ends at once, so that the trainer has no child that it did not make: a framework that waits for its children
+    must not meet ours, and the daemon must not count as memory of the training.
+
+    Raises:
+        CommError: the daemon is not installed or cannot be started.
+    """
+    if importlib.util.find_spec("buoy_daemon") is None:
+        raise CommError("the daemon (package buoy_daemon) is not installed; reinstall buoy")
+    command = [
+        sys.executable,
+        "-m",
+        "buoy_daemon",
+        "run",
+        "--state-dir",
+        str(state),
+        *(["--auto"] if auto else []),
+    ]
+    # Only the run it belongs to may use a key from the environment, and relative paths mean nothing in another folder.
+    environment = {name: value for name, value in os.environ.items() if name != "BUOY_API_KEY"}
+    if paths := environment.get("PYTHONPATH"):
+        environment["PYTHONPATH"] = os.pathsep.join(
+            str(Path(path).absolute()) for path in paths.split(os.pathsep)
+        )
+    try:
+        with log_path(state).open("ab") as log:
+            shell = subprocess.Popen(
+                ["/bin/sh", "-c", '"$@" 1>&2 & echo $!', "sh", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd="/",
+                env=environment,
+                start_new_session=True,
+            )
+            return int(shell.communicate(timeout=_CALL_TIMEOUT_S)[0])
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise CommError(f"the daemon cannot be started: {error}") from None
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class DaemonLink:
+    """A short connection to the daemon; close it before user code runs."""
+
+    def __init__(self, state: Path) -> None:
+        import grpc  # noqa: PLC0415  as late as possible: 75 ms
+        from buoy_proto import v1  # noqa: PLC0415
+
+        self._grpc, self._v1 = grpc, v1
+        # A proxy from the environment has no business with a local socket.
+        options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+        self._channel = grpc.insecure_channel(f"unix:{socket_path(state)}", options=options)
+
+    def __enter__(self) -> DaemonLink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the connection; gRPC's threads follow within a second."""
+        self._channel.close()
+
+    def status(self, timeout_s: float = _CALL_TIMEOUT_S) -> v1.StatusResponse:
+        """Health, version and runs of the daemon."""
+        return self._call("Status", self._v1.StatusRequest(), self._v1.StatusResponse, timeout_s)  # type: ignore[no-any-return]
+
+    def open(self, writer: v1.WriterStart, spool: str, api_key: str) -> v1.OpenResponse:
+        """Tells the daemon about a writer; an empty `spool` announces the gRPC transport."""
+        request = self._v1.OpenRequest(
+            spool_dir=spool, writer=writer, api_key=api_key, protocol=DAEMON_PROTOCOL
+        )
+        return self._call("Open", request, self._v1.OpenResponse, _CALL_TIMEOUT_S)  # type: ignore[no-any-return]
+
+    def close_writer(self, writer_id: bytes, offset: int, timeout_s: float) -> Iterator[v1.CloseProgress]:
+        """Follows the daemon until everything of the writer is on disk."""
+        request = self._v1.CloseRequest(
+            writer_id=writer_id, offset=offset, durability=self._v1.DURABILITY_DISK
+        )
+        method = self._channel.unary_stream(
+            _SERVICE + "Close",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=self._v1.CloseProgress.FromString,
+        )
+        with self._translated():
+            yield from method(request, timeout=timeout_s)
+
+    def append(self, requests: Iterator[v1.AppendRequest]) -> Iterator[v1.AppendResponse]:
+        """Opens the stream of the gRPC transport; it lasts until `requests` ends or the link breaks."""
+        method = self._channel.stream_stream(
+            _SERVICE + "Append",
+            request_serializer=self._v1.AppendRequest.SerializeToString,
+            response_deserializer=self._v1.AppendResponse.FromString,
+        )
+        with self._translated():
+            yield from method(requests)
+
+    def shutdown(self, *, drain: bool) -> int:
+        """Asks the daemon to end; returns its process id."""
+        request = self._v1.ShutdownRequest(drain=drain)
+        return self._call("Shutdown", request, self._v1.ShutdownResponse, 60.0).pid  # type: ignore[no-any-return]
+
+    def _call(self, name: str, request: Any, response: Any, timeout_s: float) -> Any:
+        method = self._channel.unary_unary(
+            _SERVICE + name,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        with self._translated():
+            return method(request, timeout=timeout_s)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except self._grpc.RpcError as error:
+            code, details = (getattr(error, name, lambda: None)() for name in ("code", "details"))
+            raise CommError(
+                f"the daemon does not answer: {details or code}", code=str(getattr(code, "name", code))
+            ) from None
+
+
+def connect(state: Path, timeout_s: float) -> DaemonLink:
+    """A link to a daemon that this version can talk to; starts or replaces one as needed.
+
+    Raises:
+        CommError: there is none within the time.
+    """
+    deadline = time.monotonic() + timeout_s
+    starter = Starter(state)
+    starter.begin()
+    while starter.wait(max(deadline - time.monotonic(), 0.0)):
+        link = DaemonLink(state)
+        try:
+            status = link.status(max(deadline - time.monotonic(), 0.1))
+            if not _older(status):
+                if status.protocol > DAEMON_PROTOCOL:
+                    raise CommError(
+                        f"the running daemon (version {status.version}) is newer than this buoy {__version__}"
+                    )
+                return link
+            link.shutdown(drain=True)
+        except CommError:
+            link.close()
+            if starter.answers():
+                raise
+        else:
+            link.close()
+        _wait_until_gone(starter, deadline)
+    raise CommError(f"the daemon does not start; see {log_path(state)}")
+
+
+def _wait_until_gone(starter: Starter, deadline: float) -> None:
+    while starter.answers() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def _older(status: v1.StatusResponse) -> bool:
+    """Whether the daemon should make way: this buoy was installed after it had been started."""
+    theirs, ours = _numbers(status.version), _numbers(__version__)
+    return status.protocol < DAEMON_PROTOCOL or (theirs is not None and ours is not None and theirs < ours)
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    """The numbers of a version, None for one that says nothing (a source tree that was never installed)."""
+    parts = version.partition("+")[0].split(".")
+    numbers = tuple(int(part) for part in parts if part.isdigit())
+    return numbers if len(numbers) == len(parts) and any(numbers) else None

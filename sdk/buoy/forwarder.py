@@ -1,0 +1,114 @@
+"""The gRPC transport: a thread that carries this process's spool to a daemon with which it shares no disk.
+
+`log()` is the same as ever: it writes a spool, in a private folder. The thread reads that spool and sends its frames; what the
+daemon has acknowledged is on the daemon's disk, and its segments are deleted here. When the link breaks, it
+connects again and goes on where the daemon's answer to `Open` says.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from buoy_core import SpoolReader
+from buoy_core.errors import CoreError
+from buoy_proto import v1
+
+from buoy.daemon_link import connect
+from buoy.errors import CommError
+
+if TYPE_CHECKING:
+    from buoy.tracking.messages import Messages
+    from buoy.tracking.recorder import SpoolRecorder
+
+_POLL_S = 0.05
+_BATCH_BYTES = 1 << 20
+_PAUSE_FIRST_S = 0.2
+_PAUSE_MAX_S = 10.0
+_CONNECT_TIMEOUT_S = 5.0
+
+
+class Forwarder(threading.Thread):
+    """Sends one spool until its writer has closed it and the daemon has everything.
+
+    Args:
+        state: the state folder with the daemon's socket.
+        recorder: whose spool.
+        api_key: key for the daemon to upload with; empty if it should find one.
+        messages: where to say that the daemon is away.
+    """
+
+    def __init__(self, state: Path, recorder: SpoolRecorder, api_key: str, messages: Messages) -> None:
+        super().__init__(name="buoy-forwarder", daemon=True)
+        self._state = state
+        self._recorder = recorder
+        self._api_key = api_key
+        self._messages = messages
+        self._wake = threading.Event()
+        self._opened = threading.Event()
+        self._done = threading.Event()
+        self._acknowledged = 0
+        self.answer: v1.OpenResponse | None = None
+
+    def run(self) -> None:
+        """Connects, sends, and connects again, until all is acknowledged."""
+        pause_s = _PAUSE_FIRST_S
+        while not self._complete():
+            before = self._acknowledged
+            try:
+                self._session()
+            except (CommError, CoreError, OSError) as error:
+                self._messages.warn_once("forward", f"{error}. The rows wait here; training goes on")
+            self._opened.set()
+            pause_s = _PAUSE_FIRST_S if self._acknowledged > before else min(pause_s * 2, _PAUSE_MAX_S)
+            if not self._complete():
+                self._wake.wait(pause_s)
+        self._done.set()
+
+    def wait_opened(self, timeout_s: float) -> v1.OpenResponse | None:
+        """The daemon's first answer, None if it has not come."""
+        self._opened.wait(timeout_s)
+        return self.answer
+
+    def drain(self, timeout_s: float) -> bool:
+        """After the writer has closed: waits until the daemon has everything; False when the time is over."""
+        self._wake.set()
+        return self._done.wait(timeout_s)
+
+    def _complete(self) -> bool:
+        writer = self._recorder.writer
+        return writer.closed and self._acknowledged >= writer.committed
+
+    def _session(self) -> None:
+        with connect(self._state, _CONNECT_TIMEOUT_S) as link:
+            self.answer = link.open(self._recorder.start, "", self._api_key)
+            self._opened.set()
+            self._acknowledged = max(self._acknowledged, self.answer.logged_offset)
+            reader = SpoolReader(str(self._recorder.directory), self._acknowledged)
+            ended = threading.Event()
+            try:
+                for response in link.append(self._requests(reader, ended)):
+                    self._acknowledged = max(self._acknowledged, response.logged_offset)
+                    reader.release(self._acknowledged)
+                    reader.set_control(response.control)
+                    if self._complete():
+                        break
+            finally:
+                ended.set()
+                reader.close()
+
+    def _requests(self, reader: SpoolReader, ended: threading.Event) -> Iterator[v1.AppendRequest]:
+        """What to send; gRPC asks for it from a thread of its own."""
+        yield v1.AppendRequest(writer_id=self._recorder.writer_id, begin_offset=reader.offset)
+        while not ended.is_set():
+            chunk = reader.read(_BATCH_BYTES, frames=True)
+            if chunk is not None:
+                yield v1.AppendRequest(begin_offset=chunk.begin, frames=chunk.frames)
+            elif reader.sealed:
+                return
+            else:
+                # Polling, because waking this thread from log() would cost what log() may not.
+                time.sleep(_POLL_S)

@@ -1,0 +1,131 @@
+"""`finish()`: says how it ended, sees the data on disk, and tells what is left to do."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from buoy_core.errors import CoreError
+from buoy_core.state import state_dir
+from buoy_proto import v1
+
+from buoy.daemon_link import connect
+from buoy.errors import CommError
+from buoy.tracking import messages as text
+from buoy.tracking import session
+from buoy.tracking.recorder import SpoolRecorder
+
+if TYPE_CHECKING:
+    from buoy.tracking.run import Run
+
+KILLED_BY_INTERRUPT = 130
+"""Exit code of a process that ends by Ctrl-C, as shells count it."""
+KILLED_BY_TERM = 143
+"""Exit code of a process that ends by SIGTERM, as shells count it."""
+
+
+def finish_run(run: Run, exit_code: int | None, quiet: bool | None) -> None:
+    """What `Run.finish()` does; never raises, and does nothing the second time."""
+    if not _end(run, exit_code or 0) or run._forked:
+        # A forked child never opens a connection: gRPC does not survive a fork for sure.
+        return
+    recorder = run._recorder
+    try:
+        if isinstance(recorder, SpoolRecorder):
+            progress = _deliver(run, recorder)
+            _say_end(run, recorder, progress, quiet=run.settings.quiet if quiet is None else quiet)
+    except KeyboardInterrupt:
+        run._messages.say("interrupted; the data is safe on this machine, and the daemon goes on with it")
+    except Exception as error:
+        run._messages.warn(f"the end of the run could not be reported: {type(error).__name__}: {error}")
+
+
+def abandon(run: Run, exit_code: int) -> None:
+    """The end in a signal handler: writes the last record and talks to nobody."""
+    _end(run, exit_code)
+
+
+def _end(run: Run, exit_code: int) -> bool:
+    """Writes the last record; False if the run is over already, or never was this process's."""
+    if run._finished:
+        return False
+    if run._in_child():
+        # The run goes on in the parent.
+        return False
+    run._finished = True
+    run._ended_at = time.time()
+    run._exit_code = exit_code
+    run._log = run._log_after_finish
+    session.forget(run)
+    recorder = run._recorder
+    try:
+        if isinstance(recorder, SpoolRecorder):
+            recorder.end(state_of(exit_code), exit_code)
+    except (CoreError, OSError) as error:
+        run._messages.warn(f"the end of the run cannot be recorded: {error}")
+    return True
+
+
+def state_of(exit_code: int) -> int:
+    """The state that an exit code stands for."""
+    if exit_code == 0:
+        return v1.RUN_STATE_FINISHED
+    if exit_code in {KILLED_BY_INTERRUPT, KILLED_BY_TERM}:
+        return v1.RUN_STATE_KILLED
+    return v1.RUN_STATE_FAILED
+
+
+def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
+    """Waits until the daemon has everything on disk; starts a daemon if it has died. None if it could not be reached."""
+    deadline = time.monotonic() + run.settings.finish_timeout
+    spool = str(recorder.directory)
+    if run._forwarder is not None:
+        run._forwarder.drain(run.settings.finish_timeout)
+        spool = ""
+    progress = None
+    try:
+        with connect(state_dir(), run.settings.start_timeout) as link:
+            # A daemon that has just started may not have met this spool yet.
+            link.open(recorder.start, spool, run.settings.api_key or "")
+            left = max(deadline - time.monotonic(), 1.0)
+            for progress in link.close_writer(recorder.writer_id, recorder.writer.committed, left):
+                if progress.on_disk:
+                    break
+    except (CommError, OSError) as error:
+        run._messages.warn(
+            f"{error}. Everything is recorded in {recorder.directory}; the next daemon takes it from there"
+        )
+    return progress
+
+
+def _say_end(run: Run, recorder: SpoolRecorder, progress: v1.CloseProgress | None, *, quiet: bool) -> None:
+    if recorder.writer.dropped:
+        run._messages.warn(f"{recorder.writer.dropped:,} records were dropped because the disk was full")
+    if run.rank and run.settings.ranks is not None:
+        return
+    if not quiet:
+        summary = run.summary.flat()
+        run._messages.block(text.metric_lines(summary, {key: recorder.history(key) for key in summary}))
+    took = text.duration(run._ended_at - run._started)
+    run._messages.say(f"run {run.name} {_ended(run._exit_code)} after {took}; {_whereabouts(run, progress)}")
+
+
+def _ended(exit_code: int) -> str:
+    if exit_code == 0:
+        return "finished"
+    return "was killed" if state_of(exit_code) == v1.RUN_STATE_KILLED else f"failed (exit code {exit_code})"
+
+
+def _whereabouts(run: Run, progress: v1.CloseProgress | None) -> str:
+    """Where the data is now."""
+    kept = f"kept in {run.dir}"
+    if run.offline or progress is None:
+        return kept
+    waiting = progress.records - progress.records_acked
+    if waiting <= 0:
+        return f"all of it is on the server: {run.url}"
+    if progress.server_answers:
+        return f"the daemon uploads the last {waiting:,} of {progress.records:,} records: {run.url}"
+    return (
+        f"{kept}; {waiting:,} records wait for the server: start `buoy server` and they appear at {run.url}"
+    )

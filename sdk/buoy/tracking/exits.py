@@ -1,0 +1,112 @@
+"""How the process ends, so that the run can say so.
+
+    normal end, `with` block     finished         `sys.exit(n)`, uncaught exception    failed
+    SIGTERM, Ctrl-C              killed           SIGKILL                              the daemon sees it: crashed
+
+Every hook calls the one it replaced. A SIGTERM handler is only put where there is none.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NoReturn
+
+from buoy.tracking import ending, session
+
+_installed = False
+_exit_code = 0
+
+
+def exit_code_of(error: BaseException | None) -> int:
+    """The exit code of a process that this exception ends."""
+    if error is None:
+        return 0
+    if isinstance(error, KeyboardInterrupt):
+        return ending.KILLED_BY_INTERRUPT
+    if isinstance(error, SystemExit):
+        return _code(error.code)
+    if isinstance(error, GeneratorExit):
+        return 0
+    return 1
+
+
+def _code(value: object) -> int:
+    if value is None:
+        return 0
+    return value if isinstance(value, int) else 1
+
+
+def install() -> None:
+    """Watches for the end of the process, from the first run on."""
+    global _installed
+    if _installed:
+        return
+    _installed = True
+    atexit.register(_at_exit)
+    _watch_exceptions()
+    _watch_exit()
+    _watch_terminate()
+    _watch_multiprocessing()
+
+
+def _at_exit() -> None:
+    session.finish_all(_exit_code)
+
+
+def _note(exit_code: int) -> None:
+    global _exit_code
+    _exit_code = exit_code
+
+
+def _watch_exceptions() -> None:
+    earlier = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _note(exit_code_of(error))
+        earlier(kind, error, trace)
+
+    sys.excepthook = hook
+
+
+def _watch_exit() -> None:
+    earlier: Callable[..., NoReturn] = sys.exit
+
+    def leave(status: Any = None, /) -> NoReturn:
+        _note(_code(status))
+        earlier(status)
+
+    sys.exit = leave
+
+
+def _watch_terminate() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        return
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _on_terminate)
+
+
+def _on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+    # No connection from within a handler: the spool is sealed, and the daemon takes it from there.
+    session.abandon_all(ending.KILLED_BY_TERM)
+    # Die of the signal after all, so that whoever sent it sees the exit status it expects.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _watch_multiprocessing() -> None:
+    """A child of `multiprocessing` leaves by `os._exit()`: no atexit there, but finalizers of its own."""
+    finalizers = sys.modules.get("multiprocessing.util")
+    process = sys.modules.get("multiprocessing.process")
+    if finalizers is not None and process is not None and process.parent_process() is not None:
+        finalizers.Finalize(None, _at_child_exit, exitpriority=100)
+
+
+def _at_child_exit() -> None:
+    # It runs in a `finally` block, with the exception that ends the child on its way.
+    session.finish_all(exit_code_of(sys.exc_info()[1]))

@@ -1,0 +1,247 @@
+"""One writer of a run: turns what happens into records in this process's own spool.
+
+Nothing here talks to anybody. When `append()` or the writer's `log()` has returned, the record is in pages that belong to the
+kernel, and the daemon finds it there, now or when it next runs.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from buoy_core import Writer
+from buoy_proto import v1
+
+from buoy.ranks import Rank
+from buoy.tracking.metric import Metric, Statistics
+from buoy.values import dumps
+
+_GOALS = {None: v1.GOAL_UNSPECIFIED, "minimize": v1.GOAL_MINIMIZE, "maximize": v1.GOAL_MAXIMIZE}
+
+
+class Start(NamedTuple):
+    """What a writer says about itself and its run before anything else."""
+
+    entity: str
+    project: str
+    run_id: str
+    name: str
+    notes: str
+    tags: tuple[str, ...]
+    group: str
+    job_type: str
+    run_dir: str
+    base_url: str
+    rank: Rank
+    telemetry: bool
+    attempt: int = 0
+    parent_writer: str = ""
+    """Hex id of the writer whose process forked this one; empty for the run's own process."""
+
+
+class Recorder(Protocol):
+    """Where a run's records go."""
+
+    def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None:
+        """Records a row of metrics."""
+
+    @property
+    def step(self) -> int:
+        """The step that the next row gets."""
+
+    def last_values(self) -> dict[str, object]:
+        """The latest value of each key."""
+
+    def statistics(self, key: str) -> Statistics | None:
+        """What is known about a numeric key."""
+
+    def history(self, key: str) -> list[float]:
+        """A few points of a numeric key, evenly spread."""
+
+    def config(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
+        """Records a change of the configuration."""
+
+    def summary(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
+        """Records values set by hand in the summary."""
+
+    def metric(self, metric: Metric, *, overwrite: bool) -> None:
+        """Records a definition."""
+
+    def update(self, **changed: object) -> None:
+        """Records changed properties of the run: name, notes, group, job_type, tags."""
+
+
+class NoRecorder:
+    """Keeps nothing: for disabled runs and for ranks that have no part in the run."""
+
+    step = 0
+
+    def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None:
+        """Does nothing."""
+
+    def last_values(self) -> dict[str, object]:
+        """Nothing was kept."""
+        return {}
+
+    def statistics(self, key: str) -> Statistics | None:  # noqa: ARG002
+        """Nothing was kept."""
+        return None
+
+    def history(self, key: str) -> list[float]:  # noqa: ARG002
+        """Nothing was kept."""
+        return []
+
+    def config(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
+        """Does nothing."""
+
+    def summary(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
+        """Does nothing."""
+
+    def metric(self, metric: Metric, *, overwrite: bool) -> None:
+        """Does nothing."""
+
+    def update(self, **changed: object) -> None:
+        """Does nothing."""
+
+
+class SpoolRecorder:
+    """Writes a spool of its own.
+
+    Args:
+        start: who writes.
+        root: folder that gets the spool.
+
+    Raises:
+        OSError, CoreError: the spool cannot be made.
+    """
+
+    def __init__(self, start: Start, root: Path) -> None:
+        self.pid = os.getpid()
+        self.writer_id = secrets.token_bytes(16)
+        self.directory = root / self.writer_id.hex()
+        self.start = writer_start(start, self.writer_id)
+        self.writer = Writer(str(self.directory), writer_id=self.writer_id)
+        self.log = self.writer.log
+        self.history = self.writer.history
+        self.last_values = self.writer.last_values
+        self.append(v1.Record(writer_start=self.start))
+
+    @property
+    def step(self) -> int:
+        """The step that the next row gets."""
+        return self.writer.step
+
+    def statistics(self, key: str) -> Statistics | None:
+        """What is known about a numeric key."""
+        return self.writer.statistics(key)
+
+    def append(self, record: v1.Record) -> None:
+        """Writes any record; a full disk drops it, which the writer counts."""
+        self.writer.append(record.SerializeToString())
+
+    def config(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
+        """Records a change of the configuration."""
+        self.append(v1.Record(config=v1.ConfigUpdate(set=_entries(values), removed=removed)))
+
+    def summary(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
+        """Records values set by hand in the summary."""
+        self.append(v1.Record(summary=v1.SummaryUpdate(set=_entries(values), removed=removed)))
+
+    def metric(self, metric: Metric, *, overwrite: bool) -> None:
+        """Records a definition."""
+        definition = v1.MetricDef(
+            name=metric.name,
+            step_metric=metric.step_metric or "",
+            step_sync=metric.step_sync,
+            hidden=metric.hidden,
+            summary=metric.summary,
+            goal=_GOALS[metric.goal],
+            overwrite=overwrite,
+        )
+        self.append(v1.Record(metric=definition))
+
+    def update(self, **changed: object) -> None:
+        """Records changed properties of the run."""
+        if "tags" in changed:
+            changed["tags"] = v1.Tags(values=changed["tags"])  # type: ignore[arg-type]
+        self.append(v1.Record(run=v1.RunUpdate(**changed)))  # type: ignore[arg-type]
+
+    def end(self, state: int, exit_code: int) -> None:
+        """Writes the last record and closes the spool: from here on the daemon knows how it ended."""
+        end = v1.WriterEnd(
+            writer_id=self.writer_id,
+            state=state,  # type: ignore[arg-type]
+            exit_code=exit_code,
+            time_unix_us=time.time_ns() // 1000,
+            records_dropped=self.writer.dropped,
+        )
+        self.append(v1.Record(writer_end=end))
+        self.writer.close()
+
+
+def _entries(values: Mapping[str, object]) -> list[v1.Entry]:
+    return [v1.Entry(key=_encodable(key), json=_encodable(dumps(value))) for key, value in values.items()]
+
+
+def _encodable(text: str) -> str:
+    """Protobuf strings are UTF-8: a lone surrogate becomes its escape, as in the keys of rows."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def writer_start(start: Start, writer_id: bytes) -> v1.WriterStart:
+    """The first record of a spool."""
+    run = v1.RunInfo(
+        entity=_encodable(start.entity),
+        project=_encodable(start.project),
+        run_id=_encodable(start.run_id),
+        name=_encodable(start.name),
+        notes=_encodable(start.notes),
+        tags=[_encodable(tag) for tag in start.tags],
+        group=_encodable(start.group),
+        job_type=_encodable(start.job_type),
+    )
+    return v1.WriterStart(
+        writer_id=writer_id,
+        run=run,
+        time_unix_us=time.time_ns() // 1000,
+        rank=start.rank.rank,
+        local_rank=start.rank.local_rank,
+        world_size=start.rank.world_size,
+        host=platform.node(),
+        pid=os.getpid(),
+        run_dir=_encodable(start.run_dir),
+        base_url=start.base_url,
+        metadata_json=_encodable(dumps(metadata(start))),
+        telemetry=start.telemetry,
+        attempt=start.attempt,
+    )
+
+
+def metadata(start: Start) -> dict[str, object]:
+    """What people want to know later about the process."""
+    found: dict[str, object] = {
+        "program": sys.argv[0] if sys.argv else "",
+        "args": sys.argv[1:],
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "host": platform.node(),
+        "cpu_count": os.cpu_count() or 0,
+        "cwd": _working_folder(),
+    }
+    if start.parent_writer:
+        found["parent_writer"] = start.parent_writer
+    return found
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return ""

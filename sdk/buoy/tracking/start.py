@@ -1,0 +1,238 @@
+"""Brings a run into being: its folder, its spool, its first records, then a word to the daemon.
+
+The order is the point. The spool comes first, so that nothing depends on anybody else; then the daemon, on a connection
+that is closed before user code runs; the server never.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import time
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from buoy_core.errors import CoreError
+from buoy_core.state import spool_root, state_dir
+
+from buoy import ids
+from buoy.daemon_link import Starter, connect
+from buoy.errors import CommError, UsageError
+from buoy.ranks import Rank
+from buoy.settings import Settings
+from buoy.tracking.config import Config
+from buoy.tracking.messages import Messages
+from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start
+from buoy.tracking.run import Run
+
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_PROBE_TIMEOUT_S = 0.2
+
+
+def start_run(
+    settings: Settings, run_id: str, rank: Rank, config: Config, messages: Messages, *, owner: bool
+) -> Run:
+    """Starts recording.
+
+    Args:
+        settings: everything the run was told.
+        run_id: its id.
+        rank: the process's place in its job.
+        config: the first configuration.
+        messages: where to say what happens.
+        owner: whether this process makes the run's folder; the other ranks of a job use the one that is there.
+
+    Raises:
+        UsageError: there is no folder to keep the run in.
+    """
+    start = _start(settings, run_id, rank)
+    if settings.mode == "disabled":
+        return _unrecorded(start, settings, config, messages)
+    state, starter = _summon(messages)
+    folder = run_folder(settings, run_id, messages, make=owner)
+    start = start._replace(run_dir=str(folder))
+    try:
+        if state is None:
+            raise OSError("there is no state folder")
+        recorder = SpoolRecorder(start, _spool_parent(settings, state))
+    except (CoreError, OSError) as error:
+        messages.warn(f"nothing of this run can be recorded: {error}; training goes on")
+        if starter is not None:
+            starter.release()
+        return _unrecorded(start, settings, config, messages)
+    run = Run(start, settings, recorder, messages, config)
+    run._url = page_url(settings, start)
+    if settings.transport == "grpc":
+        from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
+
+        run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages)
+        run._forwarder.start()
+    else:
+        _tell_daemon(run, recorder, state)
+    _say_start(run)
+    return run
+
+
+def silent_run(settings: Settings, run_id: str, rank: Rank, config: Config, messages: Messages) -> Run:
+    """A run for a rank that has no part in it: everything works and nothing is kept."""
+    return _unrecorded(_start(settings, run_id, rank), settings, config, messages)
+
+
+def _start(settings: Settings, run_id: str, rank: Rank) -> Start:
+    disabled = settings.mode == "disabled"
+    return Start(
+        entity=settings.entity or "",
+        project="dummy" if disabled else settings.project or ids.default_project(_program_folder()),
+        run_id=run_id,
+        name=settings.run_name or ids.name_of(run_id),
+        notes=settings.run_notes or "",
+        tags=settings.run_tags,
+        group=settings.run_group or "",
+        job_type=settings.run_job_type or "",
+        run_dir="",
+        base_url="" if settings.mode == "offline" else settings.base_url,
+        rank=rank,
+        telemetry=settings.telemetry,
+    )
+
+
+def _program_folder() -> Path:
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
+
+
+def _unrecorded(start: Start, settings: Settings, config: Config, messages: Messages) -> Run:
+    return Run(start, settings, NoRecorder(), messages, config)
+
+
+def _summon(messages: Messages) -> tuple[Path | None, Starter | None]:
+    """The state folder, and a daemon on its way: it starts while this process goes on importing."""
+    try:
+        state = state_dir()
+    except OSError as error:
+        messages.warn(
+            f"the state folder cannot be made: {error}; set BUOY_STATE_DIR to a folder on a local disk"
+        )
+        return None, None
+    starter = Starter(state)
+    try:
+        starter.begin()
+    except (CommError, OSError) as error:
+        messages.warn_once("daemon", str(error))
+    return state, starter
+
+
+def _spool_parent(settings: Settings, state: Path) -> Path:
+    if settings.transport == "spool":
+        return spool_root(state)
+    return Path(tempfile.mkdtemp(prefix="buoy-spool-"))
+
+
+def run_folder(settings: Settings, run_id: str, messages: Messages, *, make: bool) -> Path:
+    """The folder of the run's local copy; in the temporary folder if it cannot be where it should.
+
+    Raises:
+        UsageError: it cannot be made there either.
+    """
+    stamp = time.strftime("%Y%m%d_%H%M%S")
+    name = f"run-{stamp}-{quote(run_id, safe=' +=@()[]{}')}"
+    parent = Path(settings.dir).expanduser().absolute()
+    if not make:
+        return parent / name
+    try:
+        return _new_folder(parent, name)
+    except OSError as error:
+        reason = error
+    try:
+        folder = _new_folder(Path(tempfile.gettempdir()) / f"buoy-{os.getuid()}", name)
+    except OSError as error:
+        raise UsageError(f"no folder for the run: {parent}: {reason}; and {error}") from None
+    messages.warn(f"{parent} cannot be written ({reason.strerror or reason}); the run is kept in {folder}")
+    return folder
+
+
+def _new_folder(parent: Path, name: str) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in range(1000):
+        folder = parent / (f"{name}-{number}" if number else name)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{parent / name} and a thousand more")
+
+
+def page_url(settings: Settings, start: Start) -> str:
+    """The run's page, made without asking; empty for a run that goes nowhere."""
+    if settings.mode == "offline":
+        return ""
+    parts = (quote(part, safe="") for part in (start.entity or "local", start.project))
+    return f"{settings.base_url}/{'/'.join(parts)}/runs/{quote(start.run_id, safe='')}"
+
+
+def _tell_daemon(run: Run, recorder: SpoolRecorder, state: Path) -> None:
+    """Announces the spool; without a daemon the run goes on, and the next one finds it."""
+    try:
+        with connect(state, run.settings.start_timeout) as link:
+            answer = link.open(recorder.start, str(recorder.directory), run.settings.api_key or "")
+    except (CommError, OSError) as error:
+        run._messages.warn_once(
+            "daemon",
+            f"{error}. The run is recorded in {recorder.directory}; the next daemon takes it from there",
+        )
+        return
+    _move(run, answer.run_dir)
+    run._start = run._start._replace(attempt=answer.attempt)
+    run._url = answer.url or run._url
+    run._server_answers = answer.server_answers
+
+
+def _move(run: Run, folder: str) -> None:
+    """Takes the daemon's word for where the copy is: another rank may have come first."""
+    if not folder or folder == run.dir:
+        return
+    # rmdir leaves a folder alone that has anything in it.
+    with contextlib.suppress(OSError):
+        Path(run.dir).rmdir()
+    run._start = run._start._replace(run_dir=folder)
+
+
+def _say_start(run: Run) -> None:
+    if run.rank and run.settings.ranks is not None:
+        return
+    who = f"run {run.name}" if run.name == run.id else f"run {run.name} ({run.id})"
+    if run.offline:
+        run._messages.say(f"{who} is kept in {run.dir} (offline); `buoy show {run.dir}` reads it")
+    elif run._server_answers or _listens(run.settings.base_url):
+        run._messages.say(f"{who}: {run.url}")
+    elif urlsplit(run.settings.base_url).hostname in _LOOPBACK:
+        run._messages.say(
+            f"{who} is kept in {run.dir}; no server answers at {run.settings.base_url}: "
+            "start `buoy server` whenever you like, and it appears there"
+        )
+    else:
+        run._messages.say(f"{who}: {run.url} (kept in {run.dir} until the server has it)")
+
+
+def _listens(base_url: str) -> bool:
+    """Whether a server on this machine listens. A name further away is not even looked up: that may take seconds."""
+    parts = urlsplit(base_url)
+    if parts.hostname not in _LOOPBACK:
+        return False
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname, port), timeout=_PROBE_TIMEOUT_S):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def remove_private_spool(recorder: SpoolRecorder) -> None:
+    """Deletes the folder of a spool that only this process knew, once the daemon has everything."""
+    shutil.rmtree(recorder.directory.parent, ignore_errors=True)
