@@ -1,0 +1,51 @@
+"""`python -m buoy_daemon run --state-dir DIR`: the process that `buoy.init()` and `buoy daemon start` spawn."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from buoy_daemon.lifecycle import run
+from buoy_daemon.options import Options
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parses the command line and runs the daemon until it ends; returns the exit status."""
+    return run(_options(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="buoy_daemon", description="The machine daemon of buoy.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("run", help="run the daemon in this process")
+    defaults = Options(state_dir=Path())
+    command.add_argument("--state-dir", type=Path, required=True)
+    command.add_argument("--auto", action="store_true", help="end when idle: nobody asked for this daemon")
+    command.add_argument("--foreground", action="store_true", help="log to the terminal too")
+    for name, text in _SECONDS.items():
+        flag = "--" + name.replace("_", "-")
+        command.add_argument(flag, type=float, default=getattr(defaults, name), metavar="S", help=text)
+    return parser
+
+
+_SECONDS = {
+    "idle_exit_s": "with --auto: end after so long without writers and uploads",
+    "sync_interval_s": "longest time between a write to the log and its fdatasync",
+    "sample_interval_s": "time between two samples of the machine",
+    "append_grace_s": "how long a writer on gRPC may be away before it counts as crashed",
+    "upload_timeout_s": "how long one request to a server may take",
+}
+
+
+def _options(parsed: argparse.Namespace) -> Options:
+    return Options(
+        state_dir=parsed.state_dir.expanduser().absolute(),
+        auto=parsed.auto,
+        foreground=parsed.foreground,
+        **{name: getattr(parsed, name) for name in _SECONDS},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

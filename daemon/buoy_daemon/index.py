@@ -1,0 +1,162 @@
+"""Which streams this machine has, and where: what a restarted daemon needs before it looks at any log.
+
+    STATE_DIR/streams/<stream id>.json      a stream that is open or not yet uploaded
+    STATE_DIR/streams/done/<run hash>.json  the last finished stream of a run: its attempt, and whose spools it took
+
+An entry is written before its log exists, and everything after that is idempotent. Positions are not kept here: the
+log knows which offsets it holds, and the server knows which sequence it expects.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from buoy_proto import v1
+from google.protobuf.message import DecodeError
+
+from buoy_daemon import faults
+from buoy_daemon.files import read_json, write_json
+
+log = logging.getLogger(__name__)
+
+RunKey = tuple[str, str, str]
+"""Entity, project, run id."""
+
+
+@dataclass
+class WriterEntry:
+    """One writer of a stream; an empty `spool_dir` means that it writes over gRPC."""
+
+    spool_dir: str
+    rank: int = 0
+    pid: int = 0
+    process_start: int = 0
+    state: int = v1.RUN_STATE_RUNNING
+
+
+@dataclass
+class StreamEntry:
+    """A run's records on this machine in one attempt."""
+
+    stream_id: bytes
+    run: v1.RunInfo
+    attempt: int
+    run_dir: str
+    base_url: str
+    telemetry: bool
+    created_us: int
+    host: str
+    writers: dict[bytes, WriterEntry] = field(default_factory=dict)
+    system_keys: list[str] = field(default_factory=list)
+    closed: bool = False
+    final_seq: int = 0
+
+    @property
+    def key(self) -> RunKey:
+        """The run this is a stream of."""
+        return run_key(self.run)
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as it is written down."""
+        return {
+            "stream_id": self.stream_id.hex(),
+            "run_id": self.run.run_id,
+            "run": self.run.SerializeToString().hex(),
+            "attempt": self.attempt,
+            "run_dir": self.run_dir,
+            "base_url": self.base_url,
+            "telemetry": self.telemetry,
+            "created_us": self.created_us,
+            "host": self.host,
+            "writers": {writer_id.hex(): vars(entry) for writer_id, entry in self.writers.items()},
+            "system_keys": self.system_keys,
+            "closed": self.closed,
+            "final_seq": self.final_seq,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> StreamEntry:
+        """Reads an entry back; KeyError, TypeError or ValueError if it is not one."""
+        writers = {bytes.fromhex(name): WriterEntry(**entry) for name, entry in data["writers"].items()}
+        return cls(
+            stream_id=bytes.fromhex(data["stream_id"]),
+            run=v1.RunInfo.FromString(bytes.fromhex(data["run"])),
+            attempt=data["attempt"],
+            run_dir=data["run_dir"],
+            base_url=data["base_url"],
+            telemetry=data["telemetry"],
+            created_us=data["created_us"],
+            host=data["host"],
+            writers=writers,
+            system_keys=data["system_keys"],
+            closed=data["closed"],
+            final_seq=data["final_seq"],
+        )
+
+
+class Index:
+    """The folder of entries. Used by the tail thread only."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._done = folder / "done"
+        self._done.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def load(self) -> list[StreamEntry]:
+        """All streams that still need something; an unreadable entry is set aside and reported."""
+        entries = []
+        for path in sorted(self._folder.glob("*.json")):
+            entry = _read(path)
+            if entry is not None:
+                entries.append(entry)
+            else:
+                log.error(
+                    "the index entry %s is damaged; kept as .damaged, its run folder is untouched", path
+                )
+                path.rename(path.with_suffix(".damaged"))
+        return entries
+
+    def save(self, entry: StreamEntry) -> None:
+        """Writes an entry down, durably. Raises OSError with the old one in place."""
+        write_json(self._path(entry), entry.to_json(), durable=True, fault="index.before_rename")
+        faults.point("index.after_rename")
+
+    def finish(self, entry: StreamEntry) -> None:
+        """Moves the entry of a stream that needs nothing more to where only its run's next attempt looks."""
+        faults.point("done.before_rename")
+        self._path(entry).replace(self._done_path(entry.key))
+
+    def last_done(self, key: RunKey) -> StreamEntry | None:
+        """The run's last finished stream on this machine."""
+        path = self._done_path(key)
+        return _read(path) if path.exists() else None
+
+    def recently_done(self, age_s: float) -> list[StreamEntry]:
+        """The streams finished in the last `age_s` seconds: their clients may still ask about them."""
+        newer = time.time() - age_s
+        paths = [path for path in self._done.glob("*.json") if path.stat().st_mtime >= newer]
+        return [entry for path in paths if (entry := _read(path)) is not None]
+
+    def _path(self, entry: StreamEntry) -> Path:
+        return self._folder / f"{entry.stream_id.hex()}.json"
+
+    def _done_path(self, key: RunKey) -> Path:
+        digest = hashlib.sha256("\0".join(key).encode("utf-8", "surrogatepass")).hexdigest()
+        return self._done / f"{digest[:32]}.json"
+
+
+def run_key(run: v1.RunInfo) -> RunKey:
+    """What makes two writers log into the same run."""
+    return (run.entity, run.project, run.run_id)
+
+
+def _read(path: Path) -> StreamEntry | None:
+    try:
+        return StreamEntry.from_json(read_json(path) or {})
+    except (KeyError, TypeError, ValueError, DecodeError):
+        return None

@@ -1,0 +1,220 @@
+"""From start to end of the one daemon of a state folder.
+
+The lock is taken first and let go by the kernel when the process ends, after everything else: whoever gets it
+knows that nobody else reads these spools, writes these logs or listens on this socket.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import signal
+import stat
+import sys
+import threading
+import time
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from types import FrameType
+
+import grpc
+from buoy_core import implementation, state
+
+from buoy_daemon.credentials import Credentials
+from buoy_daemon.index import Index
+from buoy_daemon.options import Options
+from buoy_daemon.progress import Progress
+from buoy_daemon.registry import Registry
+from buoy_daemon.service import Service, make_server
+from buoy_daemon.tailer import Tailer
+from buoy_daemon.uploader.worker import Uploader
+from buoy_daemon.version import version
+
+log = logging.getLogger("buoy_daemon")
+
+LOCK_WAIT_S = 2.0
+"""How long to wait for a lock: a daemon that is being replaced needs a moment to end."""
+
+LOG_BYTES_MAX, LOG_FILES = 4 << 20, 2
+
+CHECK_S = 1.0
+
+
+def run(options: Options) -> int:
+    """Runs the daemon until it is told to end, or is idle; returns the exit status.
+
+    0 as well when another daemon runs already: whoever wanted one has one.
+    """
+    os.umask(0o077)
+    folder = options.state_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        check_private(folder)
+    except PermissionError as error:
+        print(f"buoy daemon: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
+        return 1
+    lock = take_lock(state.lock_path(folder), LOCK_WAIT_S)
+    if lock is None:
+        return 0
+    _start_logging(options)
+    try:
+        return _Daemon(options).run()
+    except Exception:
+        log.exception("the daemon ends: this should not happen")
+        return 1
+
+
+def check_private(folder: Path) -> None:
+    """Makes sure that a folder is ours alone.
+
+    gRPC in Python does not tell a handler which user is at the other end of a Unix socket. So the folder is what keeps
+    others out: nobody else may pass through it to the socket.
+
+    Raises:
+        PermissionError: It belongs to someone else, or is no folder.
+    """
+    about = folder.lstat()
+    if not stat.S_ISDIR(about.st_mode) and not folder.is_dir():
+        raise PermissionError(f"{folder} is not a folder")
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user (uid {folder.stat().st_uid})")
+    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
+        folder.chmod(0o700)
+
+
+def take_lock(path: Path, wait_s: float) -> int | None:
+    """The descriptor that holds the lock for the rest of this process, or None if another one keeps it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError:
+            if time.monotonic() >= end:
+                os.close(descriptor)
+                return None
+            time.sleep(0.05)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _start_logging(options: Options) -> None:
+    path = state.log_path(options.state_dir)
+    handlers: list[logging.Handler] = [
+        RotatingFileHandler(path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES, encoding="utf-8")
+    ]
+    if options.foreground:
+        handlers.append(logging.StreamHandler())
+    text = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=text, handlers=handlers)
+    threading.excepthook = lambda args: log.error(
+        "thread %s died",
+        args.thread.name if args.thread else "?",
+        exc_info=(args.exc_type, args.exc_value or args.exc_type(), args.exc_traceback),
+    )
+    if not options.foreground:
+        _let_go_of_terminal()
+
+
+def _let_go_of_terminal() -> None:
+    """Whoever started this process may wait for the other end of its pipes; nobody reads them from here on."""
+    os.chdir("/")
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nothing, descriptor)
+    os.close(nothing)
+
+
+class _Daemon:
+    """The parts, and their order of start and end."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._ending = threading.Event()
+        folder = options.state_dir
+        spools = state.spool_root(folder)
+        spools.mkdir(mode=0o700, exist_ok=True)
+        self._progress = Progress()
+        self._credentials = Credentials(folder)
+        self._registry = Registry(
+            Index(folder / "streams"),
+            machine_id=_machine_id(folder),
+            state_dir=folder,
+            append_grace_s=options.append_grace_s,
+        )
+        self._uploader = Uploader(self._credentials, self._progress, timeout_s=options.upload_timeout_s)
+        self._tailer = Tailer(
+            self._registry, spools, self._progress, self._uploader, sync_interval_s=options.sync_interval_s
+        )
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._registry.load()
+        server = self._listen()
+        self._tailer.start()
+        for stream in list(self._registry.streams.values()):
+            if not stream.finished:
+                self._uploader.wake(stream)
+        log.info("buoy daemon %s (%s core), pid %d", version(), implementation(), os.getpid())
+        while not self._ending.wait(CHECK_S):
+            if not self._tailer.is_alive() or self._is_idle():
+                break
+        self._end(server)
+        return 0
+
+    def _listen(self) -> grpc.Server:
+        path = state.socket_path(self._options.state_dir)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(path.parent)
+        # Only the holder of the lock gets here, so a socket that is left is nobody's.
+        path.unlink(missing_ok=True)
+        service = Service(
+            registry=self._registry,
+            tailer=self._tailer,
+            uploader=self._uploader,
+            credentials=self._credentials,
+            progress=self._progress,
+            auto=self._options.auto,
+            shut_down=self._on_shutdown,
+        )
+        server = make_server(service, f"unix:{path}")
+        path.chmod(0o600)
+        server.start()
+        return server
+
+    def _is_idle(self) -> bool:
+        if not self._options.auto or not self._registry.idle:
+            return False
+        return time.monotonic() - self._tailer.idle_since >= self._options.idle_exit_s
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        log.info("ending: %s", signal.Signals(number).name)
+        self._ending.set()
+
+    def _on_shutdown(self, drain: bool) -> None:
+        log.info("ending: asked to%s", ", after a last look at the spools" if drain else "")
+        self._ending.set()
+
+    def _end(self, server: grpc.Server) -> None:
+        """Reads and syncs what there is, then stops listening. Uploads go on with the next daemon."""
+        self._tailer.stop()
+        self._tailer.join()
+        self._uploader.stop()
+        server.stop(grace=0.5).wait(2.0)
+        log.info("ended")
+
+
+def _machine_id(folder: Path) -> str:
+    """A random name for this machine and user, kept in the state folder."""
+    path = folder / "machine-id"
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        machine_id = secrets.token_hex(16)
+        path.write_text(machine_id, encoding="ascii")
+        return machine_id

@@ -1,0 +1,20 @@
+"""What a daemon is told on its command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of one daemon process; times in seconds."""
+
+    state_dir: Path
+    auto: bool = False
+    foreground: bool = False
+    idle_exit_s: float = 600.0
+    sync_interval_s: float = 1.0
+    sample_interval_s: float = 10.0
+    append_grace_s: float = 60.0
+    upload_timeout_s: float = 30.0

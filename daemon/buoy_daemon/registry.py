@@ -1,0 +1,274 @@
+"""Which writer belongs to which stream.
+
+A run has one open stream on a machine: every writer that comes while it is open joins it. A writer that comes
+when all former ones have ended begins a new attempt. Only the tail thread changes anything here.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import time
+from pathlib import Path
+
+from buoy_core import SpoolReader, split_records
+from buoy_core.errors import CoreError
+from buoy_core.wal import WalWriter
+from buoy_proto import v1
+from google.protobuf.message import DecodeError
+
+from buoy_daemon import faults
+from buoy_daemon.errors import LogTrouble, UnclearSpool
+from buoy_daemon.files import read_json
+from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, run_key
+from buoy_daemon.source import AppendSource, SpoolSource, remove_spool
+from buoy_daemon.stream import Stream, Tail
+
+log = logging.getLogger(__name__)
+
+LINGER_S = 600.0
+"""How long a finished stream is still known to Status and Close."""
+
+
+class Registry:
+    """All streams this daemon works on."""
+
+    def __init__(self, index: Index, *, machine_id: str, state_dir: Path, append_grace_s: float) -> None:
+        self.streams: dict[bytes, Stream] = {}
+        self.writers: dict[bytes, Stream] = {}
+        self._index = index
+        self._machine_id = machine_id
+        self._state_dir = state_dir
+        self._append_grace_s = append_grace_s
+
+    def load(self) -> None:
+        """Takes over what former daemons left. Nothing is opened yet."""
+        for entry in self._index.load():
+            self._add(Stream(entry, self._index, self._machine_id))
+        for entry in self._index.recently_done(LINGER_S):
+            if entry.stream_id not in self.streams:
+                stream = self._add(Stream(entry, self._index, self._machine_id))
+                stream.acked_seq = stream.next_seq
+                stream.finished, stream.closed_at = True, time.monotonic()
+
+    def _add(self, stream: Stream) -> Stream:
+        self.streams[stream.stream_id] = stream
+        for writer_id in stream.tails:
+            self.writers[writer_id] = stream
+        return stream
+
+    def find(self, writer_id: bytes) -> tuple[Stream, Tail] | None:
+        """The stream of a writer that is known."""
+        stream = self.writers.get(writer_id)
+        return None if stream is None else (stream, stream.tails[writer_id])
+
+    # Sources
+
+    def connect(self, stream: Stream) -> None:
+        """Opens the sources of a stream's live writers that have none yet. A spool that is gone stays without."""
+        for tail in stream.live_tails():
+            if tail.source is None:
+                self._connect(tail)
+
+    def _connect(self, tail: Tail) -> None:
+        folder = tail.entry.spool_dir
+        if not folder:
+            tail.source = AppendSource(tail.logged, grace_s=self._append_grace_s)
+            return
+        try:
+            tail.source = SpoolSource(folder, tail.logged)
+        except (OSError, CoreError) as error:
+            if Path(folder).exists():
+                log.error("the spool %s cannot be read now: %s", folder, error)
+
+    # New writers
+
+    def adopt_spool(self, folder: Path) -> Stream | None:
+        """Takes on a spool found on disk or named by Open. None: it was left over and is removed.
+
+        Raises:
+            UnclearSpool: Its first record is not there (yet), or it cannot be read.
+            LogTrouble: The run's folder or the index cannot be written.
+        """
+        try:
+            reader = SpoolReader(str(folder), 0)
+            try:
+                chunk = reader.read(1)
+            finally:
+                reader.close()
+        except (OSError, CoreError) as error:
+            raise UnclearSpool(f"{error}") from error
+        if chunk is None:
+            raise UnclearSpool("it has no record yet")
+        if chunk.begin > 0:
+            raise UnclearSpool(
+                "its first records are gone, and the index does not know it; `buoy doctor` can help"
+            )
+        start = _writer_start(split_records(chunk.payload)[0])
+        return self.adopt(start, str(folder), process_start=reader.process_start, pid=reader.pid)
+
+    def adopt(
+        self, start: v1.WriterStart, spool_dir: str, *, pid: int = 0, process_start: int = 0
+    ) -> Stream | None:
+        """Assigns a writer to its stream, which is made or reopened if need be.
+
+        Raises:
+            LogTrouble: The run's folder or the index cannot be written.
+        """
+        writer_id = start.writer_id
+        if writer_id in self.writers:
+            return self.writers[writer_id]
+        if self._left_over(start):
+            remove_spool(spool_dir)
+            return None
+        writer = WriterEntry(spool_dir=spool_dir, rank=start.rank, pid=pid, process_start=process_start)
+        try:
+            stream = self._join(start, writer)
+        except OSError as error:
+            raise LogTrouble(str(error)) from error
+        self.writers[writer_id] = stream
+        self.open(stream)
+        log.info("writer %s joins %s (%s)", writer_id.hex(), "/".join(stream.entry.key), stream.entry.run_dir)
+        return stream
+
+    def open(self, stream: Stream) -> None:
+        """Opens a stream's log and sources. Where that fails, the tailer tries again later."""
+        try:
+            if not stream.is_open:
+                stream.open()
+            self.connect(stream)
+        except LogTrouble as error:
+            log.warning("the log of %s cannot be opened yet: %s", stream.entry.run_dir, error)
+
+    def _left_over(self, start: v1.WriterStart) -> bool:
+        """Whether a finished stream has taken this writer's records and only the removal of the spool failed."""
+        done = self._index.last_done(run_key(start.run))
+        return done is not None and start.writer_id in done.writers
+
+    def _join(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
+        """The writer's stream, with the writer noted in the index."""
+        stream = self._existing(start)
+        if stream is None:
+            return self._make(start, writer)
+        if stream.entry.closed:
+            stream.reopen()
+        stream.add_writer(start.writer_id, writer)
+        return stream
+
+    def _existing(self, start: v1.WriterStart) -> Stream | None:
+        """The stream that a writer joins: the run's open one, or the one of the attempt that it names."""
+        key = run_key(start.run)
+        for stream in self.streams.values():
+            if stream.entry.key == key and (
+                stream.entry.attempt == start.attempt if start.attempt else not stream.entry.closed
+            ):
+                return stream
+        done = self._index.last_done(key)
+        if done is not None and done.attempt == start.attempt:
+            return self._add(Stream(done, self._index, self._machine_id))
+        return None
+
+    def _make(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
+        entry = self._lost_entry(start) or self._new_entry(start)
+        entry.writers[start.writer_id] = writer
+        self._index.save(entry)
+        faults.point("stream.after_index")
+        return self._add(Stream(entry, self._index, self._machine_id))
+
+    def _next_attempt(self, key: RunKey) -> int:
+        attempts = [stream.entry.attempt for stream in self.streams.values() if stream.entry.key == key]
+        done = self._index.last_done(key)
+        return 1 + max(attempts + ([done.attempt] if done else []), default=0)
+
+    def _new_entry(self, start: v1.WriterStart) -> StreamEntry:
+        attempt = start.attempt or self._next_attempt(run_key(start.run))
+        return StreamEntry(
+            stream_id=secrets.token_bytes(16),
+            run=start.run,
+            attempt=attempt,
+            run_dir=str(self._free_run_dir(start, attempt)),
+            base_url=start.base_url,
+            telemetry=start.telemetry,
+            created_us=time.time_ns() // 1000,
+            host=start.host or socket.gethostname(),
+        )
+
+    def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:
+        """The folder the writer asks for, or one beside it when that already holds another stream's log."""
+        wanted = Path(start.run_dir or self._state_dir / "runs" / f"run-{start.run.run_id}")
+        if not _has_log(wanted):
+            return wanted
+        beside = wanted.with_name(f"{wanted.name}-{attempt}")
+        return beside if not _has_log(beside) else wanted.with_name(f"{wanted.name}-{secrets.token_hex(4)}")
+
+    def _lost_entry(self, start: v1.WriterStart) -> StreamEntry | None:
+        """The entry of the log that already holds records of this writer, if the index has lost it."""
+        run_dir = Path(start.run_dir)
+        about = read_json(run_dir / "run.json") if start.run_dir else None
+        if about is None or (about.get("entity"), about.get("project"), about.get("run_id")) != run_key(
+            start.run
+        ):
+            return None
+        stream_id = bytes.fromhex(about.get("stream_id", ""))
+        if stream_id in self.streams or not _has_log(run_dir):
+            return None
+        wal = WalWriter(str(run_dir / "wal"), stream_id)
+        offset = wal.offset_of(start.writer_id)
+        wal.close()
+        if offset == 0:
+            return None
+        log.warning("the index entry of %s was lost and is made again", run_dir)
+        entry = self._new_entry(start)
+        entry.stream_id, entry.run_dir, entry.attempt = stream_id, str(run_dir), about.get("attempt", 1)
+        return entry
+
+    # Ends
+
+    def tidy(self, now: float) -> None:
+        """Finishes streams that need nothing more, and forgets them after a while."""
+        for stream in list(self.streams.values()):
+            if stream.closed_at is None:
+                continue
+            if stream.uploaded and not stream.finished:
+                self._finish(stream)
+            if stream.finished and now - stream.closed_at > LINGER_S:
+                self._forget(stream)
+
+    def _finish(self, stream: Stream) -> None:
+        try:
+            self._index.finish(stream.entry)
+        except OSError as error:
+            log.error("the index entry of %s cannot be moved: %s", stream.entry.run_dir, error)
+            return
+        stream.finished = True
+        log.info("%s attempt %d is complete", "/".join(stream.entry.key), stream.entry.attempt)
+
+    def _forget(self, stream: Stream) -> None:
+        del self.streams[stream.stream_id]
+        for writer_id in stream.tails:
+            del self.writers[writer_id]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no writer is live and nothing waits for a server."""
+        return all(stream.finished for stream in list(self.streams.values()))
+
+
+def open_streams(registry: Registry) -> list[Stream]:
+    """The streams whose writers have not all ended."""
+    return [stream for stream in list(registry.streams.values()) if not stream.entry.closed]
+
+
+def _has_log(run_dir: Path) -> bool:
+    return any((run_dir / "wal").glob("*.wal"))
+
+
+def _writer_start(data: bytes) -> v1.WriterStart:
+    try:
+        record = v1.Record.FromString(data)
+    except DecodeError as error:
+        raise UnclearSpool(f"its first record is no record: {error}") from error
+    if record.WhichOneof("kind") != "writer_start":
+        raise UnclearSpool("its first record does not say which run it belongs to")
+    return record.writer_start

@@ -1,0 +1,381 @@
+"""`buoy.v1.Daemon` on the Unix socket: calls by path with our own messages, so that no generated code is involved.
+
+Handlers run in gRPC's threads. They read plain attributes of streams, and have the tail thread change things. A
+handler that waits occupies its thread, so there are many; a thread that has nothing to do costs little.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import grpc
+import psutil
+from buoy_core import implementation
+from buoy_core.errors import CoreError
+from buoy_core.state import DAEMON_PROTOCOL
+from buoy_proto import v1
+
+from buoy_daemon.credentials import Credentials
+from buoy_daemon.errors import LogTrouble, OutOfOrder, UnclearSpool
+from buoy_daemon.progress import Progress
+from buoy_daemon.registry import Registry
+from buoy_daemon.source import ALIVE, AppendSource
+from buoy_daemon.stream import Stream, Tail
+from buoy_daemon.tailer import Tailer
+from buoy_daemon.uploader.worker import Uploader
+from buoy_daemon.version import version
+
+MESSAGE_BYTES_MAX = 80 << 20
+"""A record may have 64 MiB, and a frame has to hold it."""
+
+THREADS_MAX = 1024
+JOB_TIMEOUT_S = 10.0
+PROGRESS_S = 0.2
+FOREVER_S = 10.0 * 365 * 86400
+
+
+class Service:
+    """The calls. See docs in buoy.proto."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        tailer: Tailer,
+        uploader: Uploader,
+        credentials: Credentials,
+        progress: Progress,
+        auto: bool,
+        shut_down: Callable[[bool], None],
+    ) -> None:
+        self._registry = registry
+        self._tailer = tailer
+        self._uploader = uploader
+        self._credentials = credentials
+        self._progress = progress
+        self._auto = auto
+        self._shut_down = shut_down
+        self._started_us = time.time_ns() // 1000
+
+    # Status
+
+    def status(self, _request: v1.StatusRequest, _context: grpc.ServicerContext) -> v1.StatusResponse:
+        """Version, health and all runs."""
+        return v1.StatusResponse(
+            version=version(),
+            protocol=DAEMON_PROTOCOL,
+            pid=os.getpid(),
+            started_unix_us=self._started_us,
+            auto_started=self._auto,
+            runs=[self._run_status(stream) for stream in list(self._registry.streams.values())],
+            rss_bytes=psutil.Process().memory_info().rss,
+            core=implementation(),
+        )
+
+    def _run_status(self, stream: Stream) -> v1.RunStatus:
+        state, error = self._uploader.state(stream)
+        return v1.RunStatus(
+            run=stream.entry.run,
+            attempt=stream.entry.attempt,
+            run_dir=stream.entry.run_dir,
+            writers=[_writer_status(tail) for tail in list(stream.tails.values())],
+            next_seq=stream.next_seq,
+            acked_seq=stream.acked_seq,
+            upload_state=state,
+            upload_error=error,
+            url=stream.url,
+        )
+
+    # Open
+
+    def open(self, request: v1.OpenRequest, context: grpc.ServicerContext) -> v1.OpenResponse:
+        """Takes on a writer. Never waits for a server longer than a short probe."""
+        start = request.writer
+        if request.protocol != DAEMON_PROTOCOL:
+            text = f"this daemon speaks protocol {DAEMON_PROTOCOL}, the client {request.protocol}"
+            _abort(context, grpc.StatusCode.FAILED_PRECONDITION, text)
+        if len(start.writer_id) != 16 or not start.run.run_id:
+            _abort(
+                context, grpc.StatusCode.INVALID_ARGUMENT, "the writer needs an id of 16 bytes and a run id"
+            )
+        if request.api_key and start.base_url:
+            self._take_key(start.base_url, request.api_key)
+        try:
+            job = self._tailer.call(lambda: self._adopt(request))
+            stream = job.result(JOB_TIMEOUT_S)
+        except (UnclearSpool, LogTrouble, TimeoutError) as error:
+            _abort(context, grpc.StatusCode.UNAVAILABLE, f"the spool stays and is taken on later: {error}")
+        tail = stream.tails[start.writer_id]
+        base_url = stream.entry.base_url
+        return v1.OpenResponse(
+            url=stream.url,
+            server_answers=bool(base_url) and self._uploader.server_answers(base_url),
+            run_dir=stream.entry.run_dir,
+            attempt=stream.entry.attempt,
+            logged_offset=tail.logged,
+        )
+
+    def _take_key(self, base_url: str, api_key: str) -> None:
+        if self._credentials.give(base_url, api_key):
+            self._uploader.lane(base_url).hurry(server_answers=False)
+
+    def _adopt(self, request: v1.OpenRequest) -> Stream:
+        known = self._registry.find(request.writer.writer_id)
+        if known is not None:
+            return known[0]
+        if request.spool_dir:
+            stream = self._registry.adopt_spool(Path(request.spool_dir))
+        else:
+            stream = self._registry.adopt(request.writer, "", pid=request.writer.pid)
+        if stream is None:
+            raise UnclearSpool("the writer has ended long ago")
+        self._uploader.wake(stream)
+        return stream
+
+    # Flush and Close
+
+    def flush(self, request: v1.FlushRequest, context: grpc.ServicerContext) -> v1.FlushResponse:
+        """Waits until an offset is safe."""
+        stream, tail = self._find(request.writer_id, context)
+        timeout_s = request.timeout_s or context.time_remaining() or FOREVER_S
+        self._hurry(tail, request.offset)
+        safe = Safety(stream, tail, request.offset, request.durability)
+        return v1.FlushResponse(done=self._wait(safe, timeout_s, context))
+
+    def close(self, request: v1.CloseRequest, context: grpc.ServicerContext) -> Iterator[v1.CloseProgress]:
+        """Reports until an offset is safe."""
+        stream, tail = self._find(request.writer_id, context)
+        on_disk = Safety(stream, tail, request.offset, v1.DURABILITY_DISK)
+        wanted = Safety(stream, tail, request.offset, request.durability)
+        self._hurry(tail, request.offset)
+        while context.is_active():
+            self._wait(wanted if on_disk.reached() else on_disk, PROGRESS_S, context)
+            done = wanted.reached() or (wanted.hopeless and on_disk.reached())
+            yield v1.CloseProgress(
+                on_disk=on_disk.reached(),
+                records=stream.next_seq,
+                records_acked=stream.acked_seq,
+                server_answers=self._uploader.last_known(stream.entry.base_url),
+            )
+            if done:
+                return
+
+    def _find(self, writer_id: bytes, context: grpc.ServicerContext) -> tuple[Stream, Tail]:
+        found = self._registry.find(writer_id) or self._look_for(writer_id)
+        if found is None:
+            _abort(context, grpc.StatusCode.NOT_FOUND, "this daemon does not know the writer; open it first")
+        return found
+
+    def _look_for(self, writer_id: bytes) -> tuple[Stream, Tail] | None:
+        """A writer that the tail thread would come across by itself in a moment."""
+        self._tailer.call(self._tailer.scan).result(JOB_TIMEOUT_S)
+        return self._registry.find(writer_id)
+
+    def _hurry(self, tail: Tail, offset: int) -> None:
+        if offset > tail.synced:
+            tail.flush_to = max(tail.flush_to, offset)
+            self._tailer.wake()
+
+    def _wait(self, safety: Safety, timeout_s: float, context: grpc.ServicerContext) -> bool:
+        end = time.monotonic() + timeout_s
+        while context.is_active() and not safety.hopeless:
+            left = end - time.monotonic()
+            if self._progress.wait_for(safety.reached, min(left, 1.0)):
+                return True
+            if left <= 0:
+                break
+        return safety.reached()
+
+    # Append
+
+    def append(
+        self, requests: Iterator[v1.AppendRequest], context: grpc.ServicerContext
+    ) -> Iterator[v1.AppendResponse]:
+        """Takes frames in; answers with the offset to go on from, then with what is synced."""
+        first = next(requests, None)
+        if first is None:
+            return
+        _, tail = self._find(first.writer_id, context)
+        source = tail.source
+        if not isinstance(source, AppendSource):
+            _abort(
+                context, grpc.StatusCode.FAILED_PRECONDITION, "the writer has ended, or it writes to a spool"
+            )
+        connection = source.attach()
+        context.add_callback(lambda: self._leave(source, connection))
+        # What waits in memory may yet be lost to a full disk, so the client goes on from what is synced.
+        self._hurry(tail, source.available)
+        self._progress.wait_for(lambda: tail.synced >= source.available, JOB_TIMEOUT_S)
+        offset = tail.synced
+        yield v1.AppendResponse(logged_offset=offset, control=ALIVE)
+        feeder = Feeder(source, connection, first, requests, self._tailer.wake)
+        feeder.start()
+        yield from self._acknowledge(tail, feeder, context, offset)
+
+    def _acknowledge(
+        self, tail: Tail, feeder: Feeder, context: grpc.ServicerContext, told: int
+    ) -> Iterator[v1.AppendResponse]:
+        source = feeder.source
+        while context.is_active():
+            synced = tail.synced
+            if synced > told:
+                told = synced
+                yield v1.AppendResponse(logged_offset=told, control=ALIVE)
+            if feeder.error:
+                _abort(context, grpc.StatusCode.INVALID_ARGUMENT, feeder.error)
+            if feeder.finished and told >= source.available:
+                return
+            if not source.is_current(feeder.connection) and not tail.ended:
+                _abort(
+                    context, grpc.StatusCode.ABORTED, "another connection took over, or the log has trouble"
+                )
+            if tail.ended:
+                return
+            self._progress.wait_for(partial(_moved, tail, feeder, told), 0.5)
+
+    def _leave(self, source: AppendSource, connection: int) -> None:
+        source.detach(connection)
+        self._progress.notify()
+
+    # Shutdown
+
+    def shutdown(self, request: v1.ShutdownRequest, _context: grpc.ServicerContext) -> v1.ShutdownResponse:
+        """Ends the daemon, once the answer is out."""
+        self._shut_down(request.drain)
+        return v1.ShutdownResponse(pid=os.getpid())
+
+
+class Safety:
+    """Whether a writer's records up to an offset are where they shall be."""
+
+    def __init__(self, stream: Stream, tail: Tail, offset: int, durability: int) -> None:
+        self._stream = stream
+        self._tail = tail
+        self._offset = offset
+        self._on_server = durability == v1.DURABILITY_SERVER
+        self._seq: int | None = None
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether there is no server to wait for."""
+        return self._on_server and not self._stream.entry.base_url
+
+    def reached(self) -> bool:
+        """Whether they are."""
+        if not self._on_server:
+            return self._tail.synced >= self._offset or self._tail.ended
+        if self._seq is None and (self._tail.logged >= self._offset or self._tail.ended):
+            # Any sequence that covers the offset will do; the stream's next one does now.
+            self._seq = self._stream.next_seq
+        return self._seq is not None and self._stream.acked_seq >= self._seq
+
+
+class Feeder(threading.Thread):
+    """Reads a client's frames into the writer's source; it blocks while the buffer there is full."""
+
+    def __init__(
+        self,
+        source: AppendSource,
+        connection: int,
+        first: v1.AppendRequest,
+        requests: Iterator[v1.AppendRequest],
+        wake: Callable[[], None],
+    ) -> None:
+        super().__init__(name="append", daemon=True)
+        self.error = ""
+        self.finished = False
+        self.source = source
+        self.connection = connection
+        self._first = first
+        self._requests = requests
+        self._wake = wake
+
+    @property
+    def over(self) -> bool:
+        """Whether no more frames come by this connection."""
+        return self.finished or bool(self.error)
+
+    def run(self) -> None:
+        """Feeds until the client stops, breaks off or sends nonsense."""
+        try:
+            if self._take(self._first):
+                for request in self._requests:
+                    if not self._take(request):
+                        return
+            self.finished = True
+        except (OutOfOrder, CoreError, ValueError) as error:
+            self.error = str(error)
+        except grpc.RpcError:
+            return  # The client is gone; the source waits for it to come back.
+        except Exception as error:  # gRPC raises a bare Exception when the call was cancelled.
+            self.error = f"the frames could not be read: {error}"
+
+    def _take(self, request: v1.AppendRequest) -> bool:
+        if not request.frames:
+            return True
+        taken = self.source.offer(self.connection, request.begin_offset, request.frames)
+        self._wake()
+        return taken
+
+
+def _moved(tail: Tail, feeder: Feeder, told: int) -> bool:
+    return tail.synced > told or feeder.over
+
+
+def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, text: str) -> NoReturn:
+    context.abort(code, text)
+    raise AssertionError("abort() raises")
+
+
+def _writer_status(tail: Tail) -> v1.WriterStatus:
+    return v1.WriterStatus(
+        writer_id=tail.writer_id,
+        rank=tail.entry.rank,
+        pid=tail.entry.pid,
+        state=tail.entry.state,  # type: ignore[arg-type]
+        committed_offset=tail.committed,
+        logged_offset=tail.logged,
+    )
+
+
+def make_server(service: Service, address: str) -> grpc.Server:
+    """A server on `address`, not yet started. RuntimeError if it cannot listen there."""
+    options = [
+        ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+        ("grpc.so_reuseport", 0),
+    ]
+    pool = ThreadPoolExecutor(max_workers=THREADS_MAX, thread_name_prefix="rpc")
+    server = grpc.server(pool, options=options)
+    server.add_generic_rpc_handlers(
+        (grpc.method_handlers_generic_handler("buoy.v1.Daemon", _handlers(service)),)
+    )
+    if server.add_insecure_port(address) == 0:
+        raise RuntimeError(f"cannot listen on {address}")
+    return server
+
+
+def _handlers(service: Service) -> dict[str, Any]:
+    def with_types(make: Callable[..., Any], behaviour: Callable[..., Any], request: Any) -> Any:
+        return make(
+            behaviour,
+            request_deserializer=request.FromString,
+            response_serializer=lambda message: message.SerializeToString(),
+        )
+
+    unary = grpc.unary_unary_rpc_method_handler
+    return {
+        "Status": with_types(unary, service.status, v1.StatusRequest),
+        "Open": with_types(unary, service.open, v1.OpenRequest),
+        "Flush": with_types(unary, service.flush, v1.FlushRequest),
+        "Close": with_types(grpc.unary_stream_rpc_method_handler, service.close, v1.CloseRequest),
+        "Append": with_types(grpc.stream_stream_rpc_method_handler, service.append, v1.AppendRequest),
+        "Shutdown": with_types(unary, service.shutdown, v1.ShutdownRequest),
+    }

@@ -1,0 +1,264 @@
+"""Where a writer's records come from: a spool on this machine's disk, or frames sent over gRPC.
+
+Both give the same chunks with the same offsets to the same tailer. A source can always be asked to start again at an
+offset, because what is not in a synced log is still with the writer: in its spool, or in its own memory.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import Protocol
+
+from buoy_core import Chunk, SpoolReader, parse_frames
+
+from buoy_daemon import faults
+from buoy_daemon.errors import OutOfOrder
+from buoy_daemon.processes import is_alive
+
+ALIVE = 1
+"""Bit 0 of the control word: a daemon reads this spool."""
+
+APPEND_BUFFER_BYTES = 8 << 20
+"""How much of a gRPC writer's data may wait in memory for the tailer."""
+
+
+class Source(Protocol):
+    """What the tailer needs of a writer's data. Called by the tail thread only."""
+
+    @property
+    def available(self) -> int:
+        """The offset up to which the writer has handed its records over."""
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the writer has closed and everything has been read."""
+
+    @property
+    def dropped(self) -> int:
+        """How many log() calls the writer could not keep."""
+
+    def read(self, bytes_max: int) -> Chunk | None:
+        """The next records. Raises CorruptFrame; then `skip_damage` comes next."""
+
+    def skip_damage(self) -> int:
+        """Gives up what cannot be read; returns how many bytes."""
+
+    def rewind(self, offset: int) -> None:
+        """Goes on at an earlier offset: the log could not take what was read."""
+
+    def synced(self, offset: int) -> None:
+        """Everything below `offset` is safe in the log."""
+
+    def touch(self) -> None:
+        """Shows the writer that a daemon is there."""
+
+    def alive(self) -> bool:
+        """Whether more records may come."""
+
+    def close(self) -> None:
+        """Frees what is open; the data stay."""
+
+    def remove(self) -> None:
+        """Deletes the data: they are in the log."""
+
+
+class SpoolSource:
+    """A spool folder."""
+
+    def __init__(self, folder: str, offset: int) -> None:
+        self._folder = folder
+        self._reader = SpoolReader(folder, offset)
+        self._released = offset
+        self.pid = self._reader.pid
+        self.process_start = self._reader.process_start
+        self.foreign_boot = self._reader.foreign_boot
+
+    @property
+    def available(self) -> int:
+        """The writer's committed offset, as it stands in shared memory."""
+        return self._reader.committed
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the writer has closed and everything has been read."""
+        return self._reader.sealed
+
+    @property
+    def dropped(self) -> int:
+        """Dropped records, from the segment header."""
+        return self._reader.dropped
+
+    def read(self, bytes_max: int) -> Chunk | None:
+        """The next records."""
+        return self._reader.read(bytes_max)
+
+    def skip_damage(self) -> int:
+        """Gives up the rest of the damaged segment."""
+        return self._reader.skip_damage()
+
+    def rewind(self, offset: int) -> None:
+        """Opens the spool anew at `offset`; its segments are still there, because nothing beyond was released."""
+        self._reader.close()
+        self._reader = SpoolReader(self._folder, offset)
+
+    def synced(self, offset: int) -> None:
+        """Deletes the segments that are wholly in the log."""
+        if offset <= self._released:
+            return
+        faults.point("spool.before_release")
+        self._reader.release(offset)
+        self._released = offset
+        faults.point("spool.after_release")
+
+    def touch(self) -> None:
+        """Tells the writer that a daemon reads along."""
+        self._reader.set_control(ALIVE)
+
+    def alive(self) -> bool:
+        """Whether the writer's process still runs."""
+        return not self.foreign_boot and is_alive(self.pid, self.process_start)
+
+    def close(self) -> None:
+        """Takes the alive bit back and unmaps the segments."""
+        if Path(self._folder).exists():
+            self._reader.set_control(0)
+        self._reader.close()
+
+    def remove(self) -> None:
+        """Deletes the folder."""
+        self._reader.close()
+        remove_spool(self._folder)
+
+
+def remove_spool(folder: str) -> None:
+    """Deletes a spool whose records are in a synced log."""
+    faults.point("spool.before_remove")
+    shutil.rmtree(folder, ignore_errors=True)
+    faults.point("spool.after_remove")
+
+
+class AppendSource:
+    """Frames that gRPC threads hand in. At most one connection counts: the latest."""
+
+    def __init__(self, offset: int, *, grace_s: float) -> None:
+        self._lock = threading.Condition()
+        self._chunks: deque[Chunk] = deque()
+        self._waiting_bytes = 0
+        self._received = offset
+        self._connection = 0
+        self._connected = False
+        self._left_at = time.monotonic()
+        self._grace_s = grace_s
+        self.dropped = 0
+
+    def attach(self) -> int:
+        """Begins a connection and returns its number. An older one is cut off."""
+        with self._lock:
+            self._connection += 1
+            self._connected = True
+            self._lock.notify_all()
+            return self._connection
+
+    def detach(self, connection: int) -> None:
+        """Ends a connection; the grace time begins."""
+        with self._lock:
+            if connection == self._connection:
+                self._connected = False
+                self._left_at = time.monotonic()
+
+    def is_current(self, connection: int) -> bool:
+        """Whether a connection still counts."""
+        return connection == self._connection and self._connected
+
+    def offer(self, connection: int, begin: int, frames: bytes) -> bool:
+        """Takes frames in; blocks while the buffer is full. False: this connection no longer counts.
+
+        Raises:
+            OutOfOrder: The frames begin after what has been received.
+            CorruptFrame: They are damaged, or do not begin at a frame.
+        """
+        with self._lock:
+            while self._waiting_bytes >= APPEND_BUFFER_BYTES and self.is_current(connection):
+                self._lock.wait()
+            if not self.is_current(connection):
+                return False
+            known = self._received - begin
+            if known < 0:
+                raise OutOfOrder(f"the frames begin at offset {begin}, expected {self._received}")
+            if known < len(frames):
+                chunk = parse_frames(frames[known:] if known else frames, self._received)
+                self._chunks.append(chunk)
+                self._waiting_bytes += chunk.end - chunk.begin
+                self._received = chunk.end
+            return True
+
+    @property
+    def available(self) -> int:
+        """The offset up to which frames have come in."""
+        return self._received
+
+    @property
+    def sealed(self) -> bool:
+        """Never: a gRPC writer's end is its WriterEnd record."""
+        return False
+
+    def read(self, bytes_max: int) -> Chunk | None:
+        """The chunks that wait, as one of at most `bytes_max` bytes unless one alone is larger."""
+        taken: list[Chunk] = []
+        size = 0
+        with self._lock:
+            while self._chunks and (not taken or size + len(self._chunks[0].payload) <= bytes_max):
+                chunk = self._chunks.popleft()
+                size += len(chunk.payload)
+                self._waiting_bytes -= chunk.end - chunk.begin
+                taken.append(chunk)
+            self._lock.notify_all()
+        return _joined(taken) if taken else None
+
+    def skip_damage(self) -> int:
+        """Nothing to skip: damaged frames are refused when they come in."""
+        return 0
+
+    def rewind(self, offset: int) -> None:
+        """Cuts the connection off; the writer still has what is not acknowledged and sends it again."""
+        with self._lock:
+            self._chunks.clear()
+            self._waiting_bytes = 0
+            self._received = offset
+            self._connected = False
+            self._left_at = time.monotonic()
+            self._lock.notify_all()
+
+    def synced(self, offset: int) -> None:
+        """Nothing to free here; the acknowledgement goes out by the handler of the connection."""
+
+    def touch(self) -> None:
+        """The control word goes out with each answer."""
+
+    def alive(self) -> bool:
+        """Whether the writer is connected, or was a short time ago."""
+        return self._connected or time.monotonic() - self._left_at < self._grace_s
+
+    def close(self) -> None:
+        """Cuts the connection off."""
+        self.rewind(self._received)
+
+    def remove(self) -> None:
+        """Cuts the connection off; there are no files."""
+        self.close()
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    if len(chunks) == 1:
+        return chunks[0]
+    return Chunk(
+        begin=chunks[0].begin,
+        end=chunks[-1].end,
+        records=sum(chunk.records for chunk in chunks),
+        payload=b"".join(chunk.payload for chunk in chunks),
+        tables=b"".join(chunk.tables for chunk in chunks),
+    )

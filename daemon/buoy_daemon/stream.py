@@ -1,0 +1,408 @@
+"""One stream: a run's log on this machine in one attempt, and the writers that feed it.
+
+Only the tail thread calls the methods that change anything; other threads read the plain attributes. What keeps
+records safe is the order of things:
+
+1. A record is in the log before the writer's `logged` offset moves, and the log is synced before `synced` does.
+2. Spool bytes are released, and gRPC frames acknowledged, below `synced` only.
+3. A writer counts as ended in the index after its end is in a synced log; its spool is removed after that.
+
+Whenever something fails in between, `suspend` forgets what is in memory, and `open` starts again from the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from buoy_core import Chunk, join_records
+from buoy_core.errors import CoreError, CorruptFrame
+from buoy_core.wal import WalWriter
+from buoy_proto import v1
+
+from buoy_daemon import faults, records
+from buoy_daemon.errors import LogTrouble
+from buoy_daemon.files import write_json
+from buoy_daemon.index import Index, StreamEntry, WriterEntry
+from buoy_daemon.log_end import writer_end_in_log
+from buoy_daemon.source import Source
+from buoy_daemon.version import version
+
+log = logging.getLogger(__name__)
+
+BLOCK_BYTES = 1 << 20
+"""A block is cut when so much waits ..."""
+
+BLOCK_S = 0.15
+"""... or when the writer's last block is so long ago. The first record after a pause thus goes out at once."""
+
+BLOCKS_A_TURN = 8
+"""How many blocks of one writer are cut before the other writers get their turn."""
+
+
+@dataclass
+class Tail:
+    """One writer of a stream, as far as it has been read. Offsets are the writer's."""
+
+    writer_id: bytes
+    entry: WriterEntry
+    source: Source | None = None
+    committed: int = 0
+    logged: int = 0
+    synced: int = 0
+    last_cut: float = float("-inf")
+    flush_to: int = -1
+    read_any: bool = False
+    """Whether this daemon has read of it; if not, only the log knows how its records end so far."""
+    end: v1.WriterEnd | None = None
+    """The WriterEnd that its last chunk ended with."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the writer has said that nothing more will come."""
+        return self.end is not None or (self.source is not None and self.source.sealed)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come, and the index knows."""
+        return self.entry.state != v1.RUN_STATE_RUNNING
+
+
+class Stream:
+    """A log with its writers. See the module's invariants."""
+
+    def __init__(self, entry: StreamEntry, index: Index, machine_id: str) -> None:
+        self.entry = entry
+        self.tails = {writer_id: Tail(writer_id, item) for writer_id, item in entry.writers.items()}
+        self.next_seq = entry.final_seq
+        self.synced_seq = entry.final_seq
+        self.acked_seq = 0
+        self.unsynced_since: float | None = None
+        self.closed_at: float | None = 0.0 if entry.closed else None
+        self.finished = False
+        self.is_new = False
+        """Whether this daemon made the log, so that no server can know of it yet."""
+        self._index = index
+        self._machine_id = machine_id
+        self._wal: WalWriter | None = None
+        self._defined_keys: set[int] = set()
+
+    @property
+    def stream_id(self) -> bytes:
+        """16 random bytes."""
+        return self.entry.stream_id
+
+    @property
+    def wal_dir(self) -> Path:
+        """Where the log's segments are."""
+        return Path(self.entry.run_dir) / "wal"
+
+    @property
+    def url(self) -> str:
+        """The run's page; empty when offline."""
+        base_url = self.entry.base_url
+        if not base_url:
+            return ""
+        entity, project, run_id = (quote(part, safe="") for part in self.entry.key)
+        return f"{base_url.rstrip('/')}/{entity}/{project}/runs/{run_id}"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the log takes records now (not closed, not suspended)."""
+        return self._wal is not None
+
+    @property
+    def uploaded(self) -> bool:
+        """Whether the server has everything, or there is none to send it to."""
+        return not self.entry.base_url or self.acked_seq >= self.next_seq
+
+    # Opening and trouble
+
+    def open(self) -> None:
+        """Opens or makes the log, and reads back from it where each writer stands. Raises LogTrouble."""
+        try:
+            self.wal_dir.mkdir(parents=True, exist_ok=True)
+            wal = WalWriter(str(self.wal_dir), self.stream_id)
+            try:
+                if wal.next_seq == 0:
+                    self.is_new = True
+                    wal.append_records([self._stream_start()], time_us=self.entry.created_us)
+                    write_json(Path(self.entry.run_dir) / "run.json", self._description(), durable=False)
+            except BaseException:
+                wal.close()
+                raise
+        except (OSError, CoreError) as error:
+            raise LogTrouble(_explain(error)) from error
+        faults.point("stream.after_log")
+        self._wal = wal
+        self.next_seq = wal.next_seq
+        for tail in self.tails.values():
+            tail.committed = tail.logged = wal.offset_of(tail.writer_id)
+            # Opening a log syncs what a killed daemon left in it.
+            tail.synced = tail.logged
+            tail.read_any, tail.end = False, None
+            if tail.source is not None:
+                tail.source.rewind(tail.logged)
+        self.unsynced_since = time.monotonic()
+
+    def suspend(self) -> None:
+        """Forgets what is not in the log for sure; `open` goes on from there."""
+        if self._wal is not None:
+            wal, self._wal = self._wal, None
+            try:
+                wal.close()
+            except OSError as error:
+                log.debug("closing the log in %s: %s", self.wal_dir, error)
+        self.unsynced_since = None
+
+    def _stream_start(self) -> bytes:
+        return records.stream_start(
+            self.stream_id,
+            self.entry.run,
+            attempt=self.entry.attempt,
+            machine_id=self._machine_id,
+            host=self.entry.host,
+            time_us=self.entry.created_us,
+            version=version(),
+        )
+
+    def _description(self) -> dict[str, object]:
+        run = self.entry.run
+        return {
+            "stream_id": self.stream_id.hex(),
+            "run_id": run.run_id,
+            "entity": run.entity,
+            "project": run.project,
+            "name": run.name,
+            "attempt": self.entry.attempt,
+            "base_url": self.entry.base_url,
+        }
+
+    # Writers
+
+    def add_writer(self, writer_id: bytes, entry: WriterEntry) -> Tail:
+        """Notes a writer, durably. Raises LogTrouble, and then the writer is not noted."""
+        self.entry.writers[writer_id] = entry
+        try:
+            self._save()
+        except LogTrouble:
+            del self.entry.writers[writer_id]
+            raise
+        tail = Tail(writer_id, entry)
+        if self._wal is not None:
+            tail.logged = self._wal.offset_of(writer_id)
+        self.tails[writer_id] = tail
+        return tail
+
+    def live_tails(self) -> list[Tail]:
+        """The writers that have not ended."""
+        return [tail for tail in list(self.tails.values()) if not tail.ended]
+
+    # Logging
+
+    def pump(self, tail: Tail, now: float) -> bool:
+        """Cuts the blocks of a writer that are due. True if records are on their way, so it should be asked soon.
+
+        Raises LogTrouble; the stream must then be suspended.
+        """
+        source = tail.source
+        if source is None:
+            return False
+        for _ in range(BLOCKS_A_TURN):
+            tail.committed = source.available
+            waiting = tail.committed - tail.logged
+            if waiting <= 0:
+                return now - tail.last_cut < BLOCK_S
+            if waiting < BLOCK_BYTES and now - tail.last_cut < BLOCK_S and tail.flush_to <= tail.logged:
+                return True
+            if not self._log_next(tail, source):
+                return False
+            tail.last_cut = now
+        return True
+
+    def drain(self, tail: Tail) -> None:
+        """Logs everything the writer has handed over by now. Raises LogTrouble."""
+        source = tail.source
+        if source is None:
+            return
+        end = source.available
+        while tail.logged < end and self._log_next(tail, source):
+            pass
+
+    def _log_next(self, tail: Tail, source: Source) -> bool:
+        """Logs one chunk; False if there is none."""
+        begin = tail.logged
+        try:
+            chunk = source.read(BLOCK_BYTES)
+        except CorruptFrame as error:
+            lost_bytes = source.skip_damage()
+            chunk = _damage_report(error, begin, lost_bytes) if lost_bytes else None
+        if chunk is None:
+            return False
+        self._append(chunk, tail.writer_id)
+        tail.committed = max(tail.committed, chunk.end)
+        tail.read_any = True
+        tail.end = records.find_writer_end(chunk.payload[-records.WRITER_END_BYTES_MAX :], tail.writer_id)
+        tail.logged = chunk.end
+        return True
+
+    def _append(self, chunk: Chunk, writer_id: bytes) -> None:
+        wal = self._log()
+        faults.point("log.before_append")
+        try:
+            wal.append(chunk, writer_id, time_us=time.time_ns() // 1000)
+        except OSError as error:
+            raise LogTrouble(_explain(error)) from error
+        faults.point("log.after_append")
+        self._appended(wal)
+
+    def append_own(self, own_records: list[bytes]) -> None:
+        """Logs records of the daemon itself. Raises LogTrouble."""
+        wal = self._log()
+        try:
+            wal.append_records(own_records, time_us=time.time_ns() // 1000)
+        except OSError as error:
+            raise LogTrouble(_explain(error)) from error
+        self._appended(wal)
+
+    def append_sample(self, values: dict[str, float | int], time_us: int) -> None:
+        """Logs one sample of the machine. Raises LogTrouble.
+
+        The names' ids are in the index before they are used, so that another daemon goes on with the same ones; each
+        daemon defines them again, because the last one may have died in between.
+        """
+        keys = self.entry.system_keys
+        new = [name for name in values if name not in keys]
+        if new:
+            keys.extend(new)
+            self._save()
+        ids = {name: key_id for key_id, name in enumerate(keys)}
+        undefined = [name for name in values if ids[name] not in self._defined_keys]
+        row = records.system_row([(ids[name], value) for name, value in values.items()], time_us=time_us)
+        self.append_own([records.key_definition(ids[name], name) for name in undefined] + [row])
+        self._defined_keys.update(ids[name] for name in undefined)
+
+    def _appended(self, wal: WalWriter) -> None:
+        # In this order: who sees a writer's new offset must also see a sequence that covers it.
+        self.next_seq = wal.next_seq
+        if self.unsynced_since is None:
+            self.unsynced_since = time.monotonic()
+
+    def _log(self) -> WalWriter:
+        if self._wal is None:
+            raise LogTrouble("the log is not open")
+        return self._wal
+
+    # Durability
+
+    def sync(self) -> None:
+        """Makes the log durable. Raises LogTrouble; then nothing is released. May run beside other streams' syncs."""
+        wal = self._log()
+        logged = [(tail, tail.logged) for tail in self.tails.values()]
+        faults.point("log.before_sync")
+        try:
+            wal.sync()
+        except OSError as error:
+            raise LogTrouble(_explain(error)) from error
+        faults.point("log.after_sync")
+        self.synced_seq = wal.next_seq
+        self.unsynced_since = None
+        for tail, offset in logged:
+            tail.synced = max(tail.synced, offset)
+
+    def release(self) -> None:
+        """Lets the writers' sources free what the synced log holds."""
+        for tail in self.tails.values():
+            if tail.source is not None:
+                tail.source.synced(tail.synced)
+
+    # Ends
+
+    def settle(self, over: list[Tail]) -> None:
+        """Ends writers that will not write any more. Raises LogTrouble; then it can be tried again.
+
+        Whatever they handed over is read; one that did not say how it ended is marked as crashed.
+        """
+        states = {}
+        for tail in over:
+            self.drain(tail)
+            states[tail.writer_id] = self._end_state(tail)
+        self.sync()
+        faults.point("close.before_index")
+        self._note_ends(states)
+        faults.point("close.after_index")
+        for tail in over:
+            self._log().forget(tail.writer_id)
+            if tail.source is not None:
+                tail.source.remove()
+                tail.source = None
+
+    def _end_state(self, tail: Tail) -> int:
+        end = tail.end
+        if not tail.read_any:
+            end = writer_end_in_log(self.wal_dir, tail.writer_id, self.next_seq, tail.logged)
+        if end is not None:
+            return end.state or v1.RUN_STATE_FINISHED
+        dropped = tail.source.dropped if tail.source else 0
+        faults.point("end.before_record")
+        self.append_own(
+            [records.writer_crashed(tail.writer_id, time_us=time.time_ns() // 1000, dropped=dropped)]
+        )
+        faults.point("end.after_record")
+        log.info("writer %s of run %s ended without a word", tail.writer_id.hex(), self.entry.run.run_id)
+        return v1.RUN_STATE_CRASHED
+
+    def _note_ends(self, states: dict[bytes, int]) -> None:
+        for writer_id, state in states.items():
+            self.entry.writers[writer_id].state = state
+        self.entry.closed = not self.live_tails()
+        self.entry.final_seq = self.next_seq if self.entry.closed else 0
+        try:
+            self._save()
+        except LogTrouble:
+            for writer_id in states:
+                self.entry.writers[writer_id].state = v1.RUN_STATE_RUNNING
+            self.entry.closed = False
+            raise
+
+    def close(self) -> None:
+        """Closes the log of a stream whose writers have all ended."""
+        self.suspend()
+        self.closed_at = time.monotonic()
+
+    def reopen(self) -> None:
+        """Makes a closed stream one that waits for `open`, for a writer that comes late. Raises LogTrouble."""
+        self.entry.closed = False
+        self._save()
+        self.closed_at = None
+        self.finished = False
+
+    def _save(self) -> None:
+        try:
+            self._index.save(self.entry)
+        except OSError as error:
+            raise LogTrouble(_explain(error)) from error
+
+
+def _damage_report(error: CorruptFrame, begin: int, lost_bytes: int) -> Chunk:
+    """A chunk that stands for what cannot be read: its offsets make the log go on behind the damage."""
+    text = f"{lost_bytes} bytes of a spool could not be read and are lost: {error.reason}"
+    log.error("%s (%s at byte %d)", text, error.path, error.offset)
+    record = records.event(
+        "spool_damaged",
+        text,
+        {"path": error.path, "offset": error.offset, "bytes": lost_bytes, "reason": error.reason},
+        level=v1.LEVEL_ERROR,
+        time_us=time.time_ns() // 1000,
+    )
+    return Chunk(begin=begin, end=begin + lost_bytes, records=1, payload=join_records([record]))
+
+
+def _explain(error: OSError | CoreError) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f": {error.filename}" if error.filename else ""
+    return f"{error.strerror or error}{where}"

@@ -1,0 +1,316 @@
+"""The tail thread: the only one that touches streams and their logs.
+
+Each turn it runs the jobs of other threads, cuts the blocks that are due, and syncs the logs that are due. It looks
+often while records flow and rarely when none do; nobody has to wake it for records, because a trainer must
+not make a system call.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from buoy_core.errors import CoreError
+
+from buoy_daemon.errors import LogTrouble, UnclearSpool
+from buoy_daemon.progress import Progress
+from buoy_daemon.registry import Registry, open_streams
+from buoy_daemon.source import remove_spool
+from buoy_daemon.stream import Stream, Tail
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+POLL_BUSY_S = 0.02
+POLL_IDLE_S = 0.2
+POLL_ALONE_S = 1.0
+"""Time between turns while records flow, while there are writers, and while there is none."""
+
+LOOK_S = 1.0
+"""Time between looks at what changes slowly: new spools, dead processes, finished uploads."""
+
+DRAIN_S = 10.0
+"""How long reading may go on when the daemon is asked to end."""
+
+RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
+"""Pauses before a log that could not be written is tried again."""
+
+
+class UploadQueue(Protocol):
+    """What the tailer tells the uploader."""
+
+    def wake(self, stream: Stream) -> None:
+        """The stream has new blocks."""
+
+
+class Tailer(threading.Thread):
+    """See the module."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        spool_root: Path,
+        progress: Progress,
+        uploads: UploadQueue,
+        *,
+        sync_interval_s: float,
+    ) -> None:
+        super().__init__(name="tailer")
+        self._registry = registry
+        self._spool_root = spool_root
+        self._progress = progress
+        self._uploads = uploads
+        self._sync_interval_s = sync_interval_s
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._stopping = threading.Event()
+        self._next_look = 0.0
+        self._pause_s = POLL_BUSY_S
+        self._retries: dict[bytes, tuple[float, float]] = {}
+        self._unclear: dict[str, str] = {}
+        self._syncers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sync")
+        self.idle_since = time.monotonic()
+
+    # For other threads
+
+    def call(self, job: Callable[[], T]) -> Future[T]:
+        """Has a job run in this thread, soon."""
+        future: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(job())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._jobs.put(run)
+        return future
+
+    def wake(self) -> None:
+        """Has the thread look now."""
+        self._jobs.put(None)
+
+    def stop(self) -> None:
+        """Has the thread read and sync everything there is now, and end."""
+        self._stopping.set()
+        self.wake()
+
+    # The thread
+
+    def run(self) -> None:
+        """Turns until stopped, then drains."""
+        while not self._stopping.is_set():
+            self._run_jobs(self._pause_s)
+            try:
+                self._turn(time.monotonic())
+            except Exception:
+                # Nothing that goes wrong with one stream may end the thread that all others need.
+                log.exception("a turn of the tail thread failed")
+                self._pause_s = POLL_IDLE_S
+        self._drain()
+        self._syncers.shutdown()
+
+    def _run_jobs(self, timeout_s: float) -> None:
+        try:
+            job = self._jobs.get(timeout=timeout_s)
+            while True:
+                if job is not None:
+                    job()
+                job = self._jobs.get_nowait()
+        except queue.Empty:
+            return
+
+    def _turn(self, now: float) -> None:
+        if now >= self._next_look:
+            self._look(now)
+            self._next_look = now + LOOK_S
+        streams = open_streams(self._registry)
+        busy = [self._tail(stream, now) for stream in streams]
+        self._sync_due(streams, now)
+        if streams:
+            self.idle_since = now
+        self._pause_s = self._next_pause(any(busy), bool(streams))
+
+    def _next_pause(self, busy: bool, writers: bool) -> float:
+        if busy:
+            return POLL_BUSY_S
+        slowest = POLL_IDLE_S if writers else POLL_ALONE_S
+        return min(slowest, self._pause_s * 1.5)
+
+    def _tail(self, stream: Stream, now: float) -> bool:
+        """Logs what is due of one stream; True if its writers are busy."""
+        if not stream.is_open:
+            return False
+        before = stream.next_seq
+        try:
+            busy = [stream.pump(tail, now) for tail in stream.live_tails()]
+            over = [tail for tail in stream.live_tails() if tail.over]
+            if over:
+                self._settle(stream, over)
+        except LogTrouble as error:
+            self._suspend(stream, error, now)
+            return False
+        if stream.next_seq != before:
+            self._uploads.wake(stream)
+            self._progress.notify()
+        return any(busy)
+
+    # Syncing
+
+    def _sync_due(self, streams: list[Stream], now: float) -> None:
+        due = [stream for stream in streams if stream.is_open and self._is_due(stream, now)]
+        # Side by side, the file system commits them together; one alone needs no other thread.
+        failures = list(self._syncers.map(_sync, due)) if len(due) > 1 else list(map(_sync, due))
+        for stream, failure in zip(due, failures, strict=True):
+            if failure is not None:
+                self._suspend(stream, failure, now)
+            else:
+                stream.release()
+                self._recovered(stream)
+        if due:
+            self._progress.notify()
+
+    def _is_due(self, stream: Stream, now: float) -> bool:
+        if stream.unsynced_since is None:
+            return False
+        if now - stream.unsynced_since >= self._sync_interval_s:
+            return True
+        return any(tail.flush_to > tail.synced for tail in stream.tails.values())
+
+    # Slow things
+
+    def _look(self, now: float) -> None:
+        for stream in open_streams(self._registry):
+            if not stream.is_open:
+                self._try_open(stream, now)
+        self.scan()
+        for stream in open_streams(self._registry):
+            if stream.is_open:
+                self._look_at(stream, now)
+        self._registry.tidy(now)
+
+    def _look_at(self, stream: Stream, now: float) -> None:
+        self._registry.connect(stream)
+        over = []
+        for tail in stream.live_tails():
+            if tail.source is not None and tail.source.alive():
+                tail.source.touch()
+            elif tail.source is not None or not Path(tail.entry.spool_dir).exists():
+                over.append(tail)
+        try:
+            if over or not stream.live_tails():
+                self._settle(stream, over)
+        except LogTrouble as error:
+            self._suspend(stream, error, now)
+
+    def _settle(self, stream: Stream, over: list[Tail]) -> None:
+        stream.settle(over)
+        if stream.entry.closed:
+            stream.close()
+        self._uploads.wake(stream)
+        self._progress.notify()
+        self._next_look = 0.0
+
+    def scan(self) -> None:
+        """Adopts the spools that no one told the daemon about, and removes those that are done with.
+
+        In the tail thread only.
+        """
+        for folder in sorted(self._spool_root.iterdir()):
+            writer_id = _writer_id(folder.name)
+            if writer_id is None:
+                continue
+            known = self._registry.find(writer_id)
+            if known is None:
+                self._adopt(folder)
+            elif known[1].ended:
+                remove_spool(str(folder))
+
+    def _adopt(self, folder: Path) -> None:
+        try:
+            self._registry.adopt_spool(folder)
+            self._unclear.pop(folder.name, None)
+        except (UnclearSpool, LogTrouble) as error:
+            if self._unclear.get(folder.name) != str(error):
+                self._unclear[folder.name] = str(error)
+                log.warning("the spool %s waits: %s", folder, error)
+
+    # Trouble
+
+    def _suspend(self, stream: Stream, error: LogTrouble, now: float) -> None:
+        stream.suspend()
+        _, pause_s = self._retries.get(stream.stream_id, (0.0, 0.0))
+        if pause_s == 0.0:
+            log.error(
+                "the log of %s cannot be written (%s); its records stay in the spool",
+                stream.entry.run_dir,
+                error,
+            )
+        pause_s = min(RETRY_MAX_S, max(RETRY_FIRST_S, pause_s * 2))
+        self._retries[stream.stream_id] = (now + pause_s, pause_s)
+
+    def _try_open(self, stream: Stream, now: float) -> None:
+        retry_at, _ = self._retries.get(stream.stream_id, (0.0, 0.0))
+        if now < retry_at:
+            return
+        try:
+            stream.open()
+            self._registry.connect(stream)
+        except LogTrouble as error:
+            self._suspend(stream, error, now)
+        except (OSError, CoreError) as error:
+            self._suspend(stream, LogTrouble(str(error)), now)
+
+    def _recovered(self, stream: Stream) -> None:
+        # Only a sync counts: on a full disk the log may well open, and the blocks that wait still not fit.
+        if self._retries.pop(stream.stream_id, None):
+            log.info("the log of %s can be written again", stream.entry.run_dir)
+
+    # The end
+
+    def _drain(self) -> None:
+        """Reads what there is and syncs it. A large backlog is left to the next daemon: it is safe in the spools."""
+        self._run_jobs(0)
+        end = time.monotonic() + DRAIN_S
+        for stream in open_streams(self._registry):
+            if stream.is_open:
+                self._drain_stream(stream, end)
+            for tail in stream.live_tails():
+                if tail.source is not None:
+                    tail.source.close()
+            stream.suspend()
+        self._progress.notify()
+
+    def _drain_stream(self, stream: Stream, end: float) -> None:
+        try:
+            for tail in stream.live_tails():
+                tail.flush_to = tail.source.available if tail.source is not None else -1
+                while tail.flush_to > tail.logged and time.monotonic() < end:
+                    if not stream.pump(tail, time.monotonic()):
+                        break
+            stream.sync()
+            stream.release()
+        except LogTrouble as error:
+            self._suspend(stream, error, time.monotonic())
+
+
+def _sync(stream: Stream) -> LogTrouble | None:
+    try:
+        stream.sync()
+    except LogTrouble as error:
+        return error
+    return None
+
+
+def _writer_id(name: str) -> bytes | None:
+    try:
+        writer_id = bytes.fromhex(name)
+    except ValueError:
+        return None
+    return writer_id if len(writer_id) == 16 else None
