@@ -1,0 +1,97 @@
+/**
+ * Calls of the server's public API. Every address is relative to the page's <base>, so the dashboard works under
+ * any path; the browser's cookie is the key. A failed call throws ApiError with the server's problem document.
+ */
+import { decodeFrames, type Frame } from "./frames.ts";
+import type { Keys, Nudge, PanelQuery, Projects, Run, RunColumns } from "./types.ts";
+
+/** What the server said instead of an answer; `status` 0 means that it could not be reached. */
+export class ApiError extends Error {
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** The absolute address of a path below the base path. */
+export function address(path: string): string {
+  return new URL(path, document.baseURI).href;
+}
+
+async function problem(response: Response): Promise<ApiError> {
+  const text = await response.text().catch(() => "");
+  try {
+    const body = JSON.parse(text) as { code?: string; title?: string; detail?: string };
+    return new ApiError(
+      response.status,
+      body.code ?? "error",
+      body.detail ?? body.title ?? response.statusText,
+    );
+  } catch {
+    return new ApiError(response.status, "error", response.statusText);
+  }
+}
+
+async function call(path: string, init: RequestInit, signal?: AbortSignal): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(address(path), signal === undefined ? init : { ...init, signal });
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, "unreachable", String(error));
+  }
+  if (!response.ok) throw await problem(response);
+  return response;
+}
+
+async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  const response = await call(path, { headers: { Accept: "application/json" } }, signal);
+  return (await response.json()) as T;
+}
+
+function post(path: string, body: unknown, accept: string, signal?: AbortSignal): Promise<Response> {
+  const headers = { "Content-Type": "application/json", Accept: accept };
+  return call(path, { method: "POST", headers, body: JSON.stringify(body) }, signal);
+}
+
+const of = (project: string): string => `api/v1/p/${encodeURIComponent(project)}`;
+
+export interface RunsQuery {
+  columns: string[];
+  sort: { key: string; desc: boolean }[];
+  offset: number;
+  limit: number;
+}
+
+export const api = {
+  projects: (signal?: AbortSignal) => get<Projects>("api/v1/projects", signal),
+
+  async runs(project: string, query: RunsQuery, signal?: AbortSignal): Promise<RunColumns> {
+    const body = { filter: null, ...query };
+    const response = await post(`${of(project)}/runs:query`, body, "application/json", signal);
+    return (await response.json()) as RunColumns;
+  },
+
+  run: (project: string, run: string, signal?: AbortSignal) =>
+    get<Run>(`${of(project)}/runs/${encodeURIComponent(run)}`, signal),
+
+  keys(project: string, query: Record<string, string>, signal?: AbortSignal): Promise<Keys> {
+    return get<Keys>(`${of(project)}/keys?${new URLSearchParams(query)}`, signal);
+  },
+
+  /** Asks for all panels in one request; the frames come back in the same order. */
+  async series(project: string, panels: PanelQuery[], signal?: AbortSignal): Promise<Frame[]> {
+    const accept = "application/vnd.buoy.frames; v=1";
+    const response = await post(`${of(project)}/series:query`, { panels }, accept, signal);
+    return decodeFrames(await response.arrayBuffer());
+  },
+
+  /** Waits up to 25 s for something newer than `since`. */
+  rev: (project: string, since: number, signal?: AbortSignal) =>
+    get<Partial<Nudge> & { rev: number }>(`${of(project)}/rev?since=${since}&wait=25`, signal),
+};

@@ -1,0 +1,126 @@
+/** Shapes of the JSON API, as far as these pages read it. Times are microseconds since 1970. */
+
+export type RunState = "running" | "pending" | "finished" | "failed" | "crashed" | "killed" | "stalled";
+
+/** JSON as the server writes it; `{"$float": "nan"}` and `{"$int": "123…"}` stand for what JSON cannot hold. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+export interface Project {
+  id: string;
+  entity: string;
+  name: string;
+  rev: number;
+  runs: number;
+  live: number;
+  created_us: number | null;
+  last_activity_us: number | null;
+}
+
+export interface Projects {
+  epoch: number;
+  projects: Project[];
+}
+
+/** Answer of runs:query: one array per asked column, all as long as `ids`. */
+export interface RunColumns {
+  epoch: number;
+  rev: number;
+  total: number;
+  ids: string[];
+  columns: Record<string, Json[]>;
+}
+
+export interface Writer {
+  id: string;
+  rank: number | null;
+  local_rank: number | null;
+  world_size: number | null;
+  host: string | null;
+  pid: number | null;
+  state: RunState;
+  exit_code: number | null;
+  last_step: number | null;
+  started_us: number | null;
+  ended_us: number | null;
+  records_dropped: number | null;
+}
+
+export interface Attempt {
+  attempt: number;
+  started_us: number | null;
+  state: RunState;
+}
+
+export interface Gap {
+  first_seq: number;
+  records: number;
+  text: string;
+}
+
+export interface Run {
+  id: string;
+  entity: string;
+  project: string;
+  name: string;
+  notes: string | null;
+  tags: string[];
+  group: string | null;
+  job_type: string | null;
+  state: RunState;
+  exit_code: number | null;
+  created_us: number;
+  started_us: number | null;
+  ended_us: number | null;
+  heartbeat_us: number | null;
+  rev: number;
+  config: { readonly [key: string]: Json };
+  summary: { readonly [key: string]: Json };
+  metadata: { readonly [key: string]: Json };
+  attempts: Attempt[];
+  writers: Writer[];
+  gaps: Gap[];
+}
+
+export interface MetricKey {
+  key: string;
+  kind: "scalar" | "system" | "text";
+  runs: number;
+  ranks: number[];
+  n: number;
+  last_step: number | null;
+  step_metric: string | null;
+}
+
+export interface Keys {
+  epoch: number;
+  rev: number;
+  keys: MetricKey[];
+}
+
+export type XKind = "step" | "rel" | "wall";
+export type Range = readonly [number, number];
+
+/** One panel of a series:query. */
+export interface PanelQuery {
+  id: number;
+  keys: string[];
+  runs: { ids: string[] };
+  x: XKind;
+  exp: number | null;
+  px: number;
+  range: Range | null;
+  cols: string[];
+  have: Record<string, number>;
+  system: boolean;
+}
+
+/** Bits of a nudge: what of a run has changed. */
+export const CHANGED = { metrics: 1, state: 2, values: 4, system: 32 } as const;
+export const CHANGED_ALL = 0xffff;
+
+/** One SSE event, or one answer of the long poll. */
+export interface Nudge {
+  p: string;
+  rev: number;
+  runs: [run: string, rev: number, bits: number][];
+}

@@ -1,0 +1,138 @@
+/** Strokes of one panel on a 2D canvas, in device pixels. Knows no axis: the caller gives the two mappings. */
+import type { Line, Plan } from "../plan.ts";
+
+export interface Surface {
+  readonly context: CanvasRenderingContext2D;
+  readonly toX: (x: number) => number;
+  readonly toY: (y: number) => number;
+  /** Device pixels per CSS pixel. */
+  readonly ratio: number;
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+  readonly colours: readonly string[];
+  /** Paper colour, for the halo of the last point. */
+  readonly halo: string;
+  /** True on a log axis: values ≤ 0 cannot be drawn and lift the pen. */
+  readonly positive: boolean;
+}
+
+const BAND_ALPHA = 0.16;
+
+/** Stroke width in CSS pixels for a panel of `lines` lines. */
+export function strokeWidth(lines: number): number {
+  return lines <= 20 ? 1.25 : lines <= 100 ? 1 : 0.75;
+}
+
+/** Draws bands first, then lines, so that no band covers a line. */
+export function drawPlan(plan: Plan, to: Surface): void {
+  const { context: c } = to;
+  c.save();
+  c.beginPath();
+  c.rect(to.left, to.top, to.width, to.height);
+  c.clip();
+  c.lineJoin = "round";
+  c.lineWidth = strokeWidth(plan.lines.length) * to.ratio;
+  const alpha = plan.lines.length > 100 ? 0.5 : 1;
+  plan.lines.forEach((line, i) => {
+    c.fillStyle = to.colours[i] as string;
+    drawBand(line, to);
+  });
+  plan.lines.forEach((line, i) => {
+    c.globalAlpha = alpha;
+    c.strokeStyle = to.colours[i] as string;
+    c.fillStyle = to.colours[i] as string;
+    drawLine(line, to);
+    drawSpikes(line, to);
+    drawPoints(line, to);
+    c.globalAlpha = 1;
+    drawLast(line, to);
+  });
+  c.restore();
+}
+
+/** Fills min…max bucket by bucket, joined where the line is joined; at least half a pixel high. */
+function drawBand(line: Line, to: Surface): void {
+  const { context: c } = to;
+  if (line.band === null) return;
+  const { low, high } = line.band;
+  const bottom = (i: number): number => to.toY(to.positive ? Math.max(low[i]!, Number.MIN_VALUE) : low[i]!);
+  c.globalAlpha = BAND_ALPHA;
+  let start = 0;
+  for (let i = 1; i <= line.x.length; i++) {
+    if (i < line.x.length && line.joined[i] === 1) continue;
+    c.beginPath();
+    for (let k = start; k < i; k++) c.lineTo(to.toX(line.x[k]!), to.toY(high[k]!));
+    for (let k = i - 1; k >= start; k--) c.lineTo(to.toX(line.x[k]!), bottom(k));
+    c.fill();
+    start = i;
+  }
+  c.globalAlpha = 1;
+}
+
+function drawLine(line: Line, to: Surface): void {
+  const { context: c } = to;
+  let down = false;
+  c.beginPath();
+  for (let i = 0; i < line.x.length; i++) {
+    if (to.positive && line.y[i]! <= 0) {
+      down = false;
+      continue;
+    }
+    const x = to.toX(line.x[i]!);
+    const y = to.toY(line.y[i]!);
+    if (down && line.joined[i] === 1) c.lineTo(x, y);
+    else c.moveTo(x, y);
+    down = true;
+  }
+  c.stroke();
+}
+
+function drawSpikes(line: Line, to: Surface): void {
+  const { context: c } = to;
+  if (line.band === null || line.band.spikes.length === 0) return;
+  const { low, high, spikes } = line.band;
+  c.beginPath();
+  for (const i of spikes) {
+    if (to.positive && high[i]! <= 0) continue;
+    const x = to.toX(line.x[i]!);
+    c.moveTo(x, to.toY(high[i]!));
+    c.lineTo(x, to.toY(to.positive ? Math.max(low[i]!, line.y[i]!) : low[i]!));
+  }
+  c.stroke();
+}
+
+/** Dots where there is less than one point in 8 pixels, and where a point has no neighbour to be joined to. */
+function drawPoints(line: Line, to: Surface): void {
+  const { context: c } = to;
+  const length = line.x.length;
+  if (length === 0) return;
+  const span = to.toX(line.x[length - 1]!) - to.toX(line.x[0]!);
+  const sparse = span / length > 8 * to.ratio || length === 1;
+  const radius = 1.75 * to.ratio;
+  c.beginPath();
+  for (let i = 0; i < length; i++) {
+    const alone = line.joined[i] === 0 && (i + 1 === length || line.joined[i + 1] === 0);
+    if ((!sparse && !alone) || (to.positive && line.y[i]! <= 0)) continue;
+    const x = to.toX(line.x[i]!);
+    const y = to.toY(line.y[i]!);
+    c.moveTo(x + radius, y);
+    c.arc(x, y, radius, 0, 2 * Math.PI);
+  }
+  c.fill();
+}
+
+/** The newest point, exact, with a halo of paper so that it never melts into its line. */
+function drawLast(line: Line, to: Surface): void {
+  const { context: c } = to;
+  if (line.last === null || (to.positive && line.last.y <= 0)) return;
+  c.beginPath();
+  c.arc(to.toX(line.last.x), to.toY(line.last.y), 2.5 * to.ratio, 0, 2 * Math.PI);
+  c.fill();
+  const width = c.lineWidth;
+  c.strokeStyle = to.halo;
+  c.lineWidth = to.ratio;
+  c.stroke();
+  c.lineWidth = width;
+}

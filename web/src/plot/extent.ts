@@ -1,0 +1,81 @@
+/** The y range of a panel for a window of x, and the point of a line nearest to the pointer: pure. */
+import type { Range } from "../data/types.ts";
+import type { Line, Plan } from "./plan.ts";
+
+/** Index of the first element of ascending `x` that is ≥ value; x.length when there is none. */
+export function lowerBound(x: Float64Array, value: number): number {
+  let lo = 0;
+  let hi = x.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >> 1;
+    if ((x[mid] as number) < value) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo;
+}
+
+/** Index of the vertex nearest to `value`, -1 when the line is empty. */
+export function nearest(line: Line, value: number): number {
+  const { x } = line;
+  if (x.length === 0) return -1;
+  const right = Math.min(lowerBound(x, value), x.length - 1);
+  const left = Math.max(0, right - 1);
+  return Math.abs((x[left] as number) - value) < Math.abs((x[right] as number) - value) ? left : right;
+}
+
+export interface Extent {
+  readonly range: Range;
+  /** Values ≤ 0 in view, which a log axis cannot show; 0 on a linear one. */
+  readonly hidden: number;
+}
+
+/** Lowest and highest value in view (0 is not forced in), with a little air; what a log axis hides is counted. */
+export function yExtent(plan: Plan, view: Range, log: boolean): Extent {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  let hidden = 0;
+  const take = (v: number): void => {
+    if (log && v <= 0) hidden += 1;
+    else {
+      low = Math.min(low, v);
+      high = Math.max(high, v);
+    }
+  };
+  for (const line of plan.lines) {
+    const end = Math.min(line.x.length, lowerBound(line.x, view[1]) + 1);
+    for (let i = Math.max(0, lowerBound(line.x, view[0]) - 1); i < end; i++) {
+      take((line.band === null ? line.y[i] : line.band.low[i]) as number);
+      if (line.band !== null) take(line.band.high[i] as number);
+    }
+    if (line.last !== null && line.last.x >= view[0] && line.last.x <= view[1]) take(line.last.y);
+  }
+  return { range: log ? logAir(low, high) : linearAir(low, high), hidden };
+}
+
+function linearAir(low: number, high: number): Range {
+  if (low > high) return [0, 1];
+  if (low === high) {
+    const air = low === 0 ? 1 : Math.abs(low) * 0.1;
+    return [low - air, high + air];
+  }
+  const air = (high - low) * 0.06;
+  return [low - air, high + air];
+}
+
+function logAir(low: number, high: number): Range {
+  if (low > high) return [0.1, 1];
+  const ratio = low === high ? 2 : Math.max(1.02, (high / low) ** 0.06);
+  return [low / ratio, high * ratio];
+}
+
+/** Ticks of a log axis: the powers of ten in range; with fewer than three of them also 2 and 5 between. */
+export function logTicks(low: number, high: number): number[] {
+  const from = Math.floor(Math.log10(low));
+  const to = Math.ceil(Math.log10(high));
+  const every = Math.max(1, Math.ceil((to - from) / 5));
+  const decades: number[] = [];
+  for (let p = from; p <= to; p++) if ((p - from) % every === 0) decades.push(10 ** p);
+  const inside = (v: number): boolean => v >= low && v <= high;
+  const plain = decades.filter(inside);
+  return plain.length >= 3 ? plain : decades.flatMap((d) => [d, 2 * d, 5 * d]).filter(inside);
+}

@@ -1,0 +1,152 @@
+/**
+ * Crosshair marks and the tooltip of one chart. Plain DOM that is written in the pointer's event, never a render:
+ * hovering redraws no canvas. The nearest eight lines are listed, sorted by value.
+ */
+import type { XKind } from "../data/types.ts";
+import * as format from "../format.ts";
+import { t } from "../strings.ts";
+import { nearest } from "./extent.ts";
+import type { Line, Plan } from "./plan.ts";
+import styles from "./tooltip.module.css";
+
+export interface Hover {
+  readonly plan: Plan;
+  readonly x: number;
+  readonly kind: XKind;
+  readonly toLeft: (x: number) => number;
+  readonly toTop: (y: number) => number;
+  readonly pointerTop: number;
+  readonly colours: readonly string[];
+  readonly words: boolean;
+}
+
+interface Hit {
+  readonly line: Line;
+  readonly at: number;
+  readonly x: number;
+  readonly y: number;
+  readonly left: number;
+  readonly top: number;
+  readonly colour: string;
+  /** The point as it was logged; false for the mean of a bucket. */
+  readonly exact: boolean;
+}
+
+const LINES_MAX = 8;
+
+/** Which points the crosshair meets: of every line the one nearest in x, then the nearest to the pointer. */
+export function hits(hover: Hover): { shown: Hit[]; more: number } {
+  const all = hover.plan.lines.flatMap((line, i) => {
+    const at = nearest(line, hover.x);
+    if (at < 0) return [];
+    const point = pointAt(line, at, hover.x);
+    return [
+      {
+        line,
+        at,
+        ...point,
+        left: hover.toLeft(point.x),
+        top: hover.toTop(point.y),
+        colour: hover.colours[i] ?? "",
+      },
+    ];
+  });
+  const byDistance = all.sort(
+    (a, b) => Math.abs(a.top - hover.pointerTop) - Math.abs(b.top - hover.pointerTop),
+  );
+  const shown = byDistance.slice(0, LINES_MAX).sort((a, b) => b.y - a.y);
+  return { shown, more: all.length - shown.length };
+}
+
+/** The vertex, or the exact last point when the pointer is nearer to that. */
+function pointAt(line: Line, at: number, x: number): { x: number; y: number; exact: boolean } {
+  const vertex = { x: line.x[at] as number, y: line.y[at] as number, exact: line.band === null };
+  const { last } = line;
+  const nearLast = last !== null && Math.abs(last.x - x) < Math.abs(vertex.x - x);
+  return nearLast ? { ...last, exact: true } : vertex;
+}
+
+function element(tag: string, className: string | undefined, text = ""): HTMLElement {
+  const made = document.createElement(tag);
+  if (className !== undefined) made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+export class Tooltip {
+  private readonly box = element("div", styles.box);
+  private readonly dots: HTMLElement[] = [];
+
+  private over: HTMLElement | null = null;
+
+  /** Goes into the overlay of a plot, which may be built anew. */
+  move(over: HTMLElement): void {
+    this.over = over;
+    over.append(this.box, ...this.dots);
+    this.hide();
+  }
+
+  remove(): void {
+    this.box.remove();
+    for (const dot of this.dots) dot.remove();
+  }
+
+  hide(): void {
+    this.box.hidden = true;
+    for (const dot of this.dots) dot.hidden = true;
+  }
+
+  show(hover: Hover): void {
+    const { shown, more } = hits(hover);
+    this.placeDots(shown);
+    this.box.hidden = !hover.words || shown.length === 0;
+    if (this.box.hidden) return;
+    const head = element("div", styles.head, format.position(shown[0]?.x ?? hover.x, hover.kind));
+    const rows = shown.map((hit) => row(hit, hover.plan.lines.length > 1));
+    const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
+    this.box.replaceChildren(head, ...rows, ...rest);
+    this.placeBox(shown[0]?.left ?? 0, hover.pointerTop);
+  }
+
+  private placeDots(shown: readonly Hit[]): void {
+    while (this.dots.length < shown.length) {
+      const dot = element("i", styles.dot);
+      this.dots.push(dot);
+      this.over?.append(dot);
+    }
+    this.dots.forEach((dot, i) => {
+      const hit = shown[i];
+      dot.hidden = hit === undefined;
+      if (hit === undefined) return;
+      dot.style.background = hit.colour;
+      dot.style.transform = `translate(${hit.left}px, ${hit.top}px)`;
+    });
+  }
+
+  /** Beside the crosshair, on the side that has room, never over the point itself. */
+  private placeBox(left: number, top: number): void {
+    if (this.over === null) return;
+    const { offsetWidth: width, offsetHeight: height } = this.box;
+    const right = left + 12 + width <= this.over.clientWidth + 40;
+    const x = right ? left + 12 : left - 12 - width;
+    const y = Math.min(Math.max(-24, top - height / 2), this.over.clientHeight - height + 24);
+    this.box.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+  }
+}
+
+function row(hit: Hit, named: boolean): HTMLElement {
+  const made = element("div", styles.row);
+  const swatch = element("i", styles.swatch);
+  swatch.style.background = hit.colour;
+  const name = element("span", styles.name, named ? t.chart.rank(hit.line.rank) : "");
+  const value = element("span", styles.value, hit.exact ? format.exact(hit.y) : format.number(hit.y));
+  made.append(swatch, name, value);
+  const { band } = hit.line;
+  if (band !== null && !hit.exact) {
+    const low = format.number(band.low[hit.at] as number);
+    const high = format.number(band.high[hit.at] as number);
+    const n = band.n === null ? "" : `  ${t.chart.count(format.count(band.n[hit.at] as number))}`;
+    made.append(element("span", styles.extent, `${low} … ${high}${n}`));
+  }
+  return made;
+}

@@ -1,0 +1,121 @@
+/** State of a run page: the run's document, its metric keys, and the charts of both chart tabs. */
+import { batch, computed, effect, signal } from "@preact/signals";
+import { api } from "../data/api.ts";
+import { CHANGED, type MetricKey, type Nudge, type Range, type Run, type XKind } from "../data/types.ts";
+import { bitsFor } from "./feed.ts";
+import { dataArrived, follow } from "./live.ts";
+import { Panels } from "./panels.ts";
+import { Resource } from "./resource.ts";
+import { queryWord, setQuery } from "./router.ts";
+
+export type Tab = "charts" | "overview" | "system";
+export const TABS: readonly Tab[] = ["charts", "overview", "system"];
+
+export const tab = computed<Tab>(() => TABS.find((name) => name === queryWord("tab")) ?? "charts");
+/** How the charts are looked at: part of the URL. */
+export const xKind = computed<XKind>(() => (queryWord("x") === "rel" ? "rel" : "step"));
+export const logY = computed(() => queryWord("logy") === "1");
+export const search = computed(() => queryWord("q") ?? "");
+export const range = computed<Range | null>(() => parseRange(queryWord("range")));
+
+/** Reads `lo..hi`; null for anything else. */
+export function parseRange(text: string | null): Range | null {
+  const [lo, hi] = (text ?? "").split("..").map(Number);
+  if (lo === undefined || hi === undefined || !Number.isFinite(lo) || !Number.isFinite(hi) || lo >= hi)
+    return null;
+  return [lo, hi];
+}
+
+/** Puts a zoom into the URL, as short as its width allows. */
+export function zoom(window: Range | null): void {
+  if (window === null) {
+    setQuery({ range: null });
+    return;
+  }
+  const digits = Math.min(15, Math.max(0, 3 - Math.floor(Math.log10(window[1] - window[0]))));
+  setQuery({ range: `${Number(window[0].toFixed(digits))}..${Number(window[1].toFixed(digits))}` });
+}
+
+export class RunPage {
+  readonly page = "run";
+  readonly run: Resource<Run>;
+  readonly charts: Panels;
+  readonly system: Panels;
+  /** Keys by kind, sorted as they are shown; null until the first answer. */
+  readonly keys = signal<readonly string[] | null>(null);
+  readonly systemKeys = signal<readonly string[] | null>(null);
+  private readonly catalogue: Resource<number>;
+  private readonly known = new Map<string, MetricKey>();
+  private keysRev = 0;
+  private readonly stops: (() => void)[] = [];
+
+  readonly entity: string;
+  readonly project: string;
+  readonly id: string;
+
+  constructor(entity: string, project: string, id: string) {
+    this.entity = entity;
+    this.project = project;
+    this.id = id;
+    const p = `${entity}:${project}`;
+    this.charts = new Panels(p, id, false);
+    this.system = new Panels(p, id, true);
+    this.stops.push(follow(p, (nudge) => this.onNudge(nudge)));
+    this.run = new Resource((abort) => api.run(p, id, abort), 1000);
+    this.catalogue = new Resource((abort) => this.loadKeys(p, abort), 2000);
+    this.stops.push(
+      effect(() => this.charts.look({ x: xKind.value, range: range.value })),
+      effect(() => this.system.look({ x: "rel", range: range.value })),
+      effect(() => {
+        if (tab.value === "overview") this.run.changed();
+      }),
+    );
+  }
+
+  /** The newest step that is known, from the charts or the processes. */
+  readonly step = computed<number | null>(() => {
+    const writers = this.run.value.value?.writers ?? [];
+    const steps = writers.flatMap((w) => (w.last_step === null ? [] : [w.last_step]));
+    const newest = Math.max(this.charts.lastStep.value ?? -1, ...steps);
+    return newest < 0 ? null : newest;
+  });
+
+  stop(): void {
+    for (const stop of this.stops) stop();
+    for (const part of [this.run, this.catalogue, this.charts, this.system]) part.stop();
+  }
+
+  private onNudge(nudge: Nudge): void {
+    const bits = bitsFor(nudge, this.id);
+    if (bits === 0) return;
+    if (nudge.runs.length > 0) dataArrived(Date.now());
+    // Points first: they are what somebody is waiting for.
+    if (bits & CHANGED.metrics) this.charts.changed();
+    if (bits & CHANGED.system) this.system.changed();
+    if (bits & (CHANGED.metrics | CHANGED.system)) this.catalogue.changed();
+    // The header needs the document only when the state changes; its values are on the overview.
+    if (bits & CHANGED.state || (tab.peek() === "overview" && bits & (CHANGED.values | CHANGED.metrics))) {
+      this.run.changed();
+    }
+  }
+
+  /** Asks for the keys that changed since the last answer and merges them. */
+  private async loadKeys(p: string, abort: AbortSignal): Promise<number> {
+    const since = this.keysRev > 0 ? { since: String(this.keysRev) } : {};
+    const answer = await api.keys(p, { run: this.id, ...since }, abort);
+    const before = this.known.size;
+    for (const key of answer.keys) this.known.set(`${key.kind} ${key.key}`, key);
+    this.keysRev = answer.rev;
+    if (this.keys.peek() === null || this.known.size !== before) this.publish();
+    return answer.rev;
+  }
+
+  private publish(): void {
+    const names = (kind: MetricKey["kind"]): string[] =>
+      [...this.known.values()].filter((key) => key.kind === kind).map((key) => key.key);
+    batch(() => {
+      this.keys.value = names("scalar");
+      this.systemKeys.value = names("system");
+    });
+  }
+}

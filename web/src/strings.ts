@@ -1,0 +1,158 @@
+/**
+ * Every word the dashboard says, in one place, so that another language is another object of the same shape.
+ * Values are text or functions of what varies; grammar (plural, order) stays in here.
+ */
+
+const many = (n: number, one: string, other: string): string => (n === 1 ? one : other);
+
+export const t = {
+  app: "buoy",
+  skip: "Skip to content",
+  theme: { label: "Theme", auto: "Auto", light: "Light", dark: "Dark" },
+
+  water: {
+    live: (age: string) => `Live · last data ${age}`,
+    idle: (age: string) => (age === "" ? "Idle" : `Idle · last data ${age}`),
+    listening: "Listening for the first run…",
+    connecting: "Connecting…",
+    lost: (age: string) =>
+      age === "" ? "Disconnected · retrying" : `Disconnected · values are from ${age} · retrying`,
+  },
+
+  projects: {
+    title: "Projects",
+    count: (n: string) => n,
+    name: "Name",
+    entity: "Entity",
+    live: "Live",
+    runs: "Runs",
+    activity: "Last activity",
+    created: "Created",
+    empty: "No runs yet",
+    emptyHint: "Install buoy where you train, and log a first number:",
+    copy: "Copy",
+    copied: "Copied",
+  },
+
+  runs: {
+    title: "Runs",
+    state: "State",
+    name: "Name",
+    created: "Created",
+    duration: "Duration",
+    host: "Host",
+    shown: (shown: string, total: string) => `${shown} of ${total} runs`,
+    more: "Show more",
+    empty: "No runs in this project",
+  },
+
+  run: {
+    tabs: { charts: "Charts", overview: "Overview", system: "System" },
+    tabsLabel: "Run views",
+    step: (s: string) => `step ${s}`,
+    search: "Filter charts",
+    x: "x axis",
+    xNames: { step: "Step", rel: "Relative time" },
+    logY: "Log y",
+    reset: "Reset zoom",
+    charts: (n: string, all: string) =>
+      n === all ? `${n} ${many(Number(n), "chart", "charts")}` : `${n} of ${all} charts`,
+    noKeys: "No metrics yet",
+    noKeysHint: "Charts appear here with the first log() of this run.",
+    noSystem: "No system metrics yet",
+    noSystemHint: "The daemon samples CPU, memory, disk and network every 10 s while the run is live.",
+    noMatch: (q: string) => `No chart has “${q}” in its name`,
+    clear: "Clear filter",
+    plain: "Charts",
+    subsystems: {
+      accelerator: "Accelerators",
+      processor: "Processor and memory",
+      disk: "Disk",
+      network: "Network",
+      other: "Other",
+    },
+  },
+
+  chart: {
+    noPoints: "No points yet",
+    ranks: (n: number) => `${n} ranks`,
+    rank: (r: number) => `rank ${r}`,
+    nonFinite: (n: string, exact: boolean) =>
+      `${exact ? "" : "at least "}${n} ${n === "1" ? "value is" : "values are"} NaN or ±Inf: drawn as gaps`,
+    notOnLog: (n: string) => `${n} ≤ 0 not drawn`,
+    buckets: (width: string) => `mean of ${width}, shaded min to max`,
+    steps: (n: string) => `${n} steps`,
+    seconds: (s: string) => s,
+    count: (n: string) => `n ${n}`,
+    summary: (key: string, lines: number, lo: string, hi: string, last: string) =>
+      `${key}: ${lines} ${many(lines, "line", "lines")}, from ${lo} to ${hi}, last value ${last}`,
+    more: (n: number) => `${n} more`,
+    partialTitle: "Part of this chart could not be loaded",
+  },
+
+  overview: {
+    config: "Config",
+    summary: "Summary",
+    about: "About",
+    writers: "Processes",
+    attempts: "Attempts",
+    gaps: "Gaps",
+    events: "Events",
+    key: "Key",
+    value: "Value",
+    noConfig: "This run has no config.",
+    noSummary: "Nothing logged yet.",
+    facts: {
+      state: "State",
+      exit: "Exit code",
+      id: "Id",
+      group: "Group",
+      jobType: "Job type",
+      tags: "Tags",
+      notes: "Notes",
+      created: "Created",
+      ended: "Ended",
+      duration: "Duration",
+      heartbeat: "Last heartbeat",
+      host: "Host",
+    },
+    rank: "Rank",
+    localRank: "Local rank",
+    pid: "Process id",
+    state: "State",
+    lastStep: "Last step",
+    host: "Host",
+    dropped: "Dropped",
+    attempt: "Attempt",
+    started: "Started",
+    ended: "Ended",
+    gap: (records: string) => `${records} records are missing`,
+  },
+
+  states: {
+    running: "running",
+    pending: "pending",
+    finished: "finished",
+    failed: "failed",
+    crashed: "crashed",
+    killed: "killed",
+    stalled: "stalled",
+  },
+
+  errors: {
+    title: "This part could not be shown",
+    load: "Could not load this page",
+    retry: "Retry",
+    unauthorized:
+      "This browser has no key for this server. Open the link that `buoy server` printed; it carries the key.",
+    notFound: "There is no such page",
+    noRun: "There is no such run, or it has not arrived yet",
+    toProjects: "All projects",
+    offline: "The server does not answer. It is asked again by itself.",
+  },
+
+  ago: {
+    now: "just now",
+    of: (duration: string) => `${duration} ago`,
+  },
+} as const;

@@ -1,0 +1,144 @@
+/** The chart tabs of a run page: a toolbar, then one live chart per key in sections. */
+import { computed, signal } from "@preact/signals";
+import type { JSX } from "preact";
+import type { Panels } from "../state/panels.ts";
+import { setQuery } from "../state/router.ts";
+import { logY, type RunPage, range, search, xKind, zoom } from "../state/run.ts";
+import { t } from "../strings.ts";
+import { byPrefix, bySubsystem, type Section } from "../ui/grid-layout.ts";
+import { Notice } from "../ui/notice.tsx";
+import { PanelGrid } from "../ui/panel-grid.tsx";
+import { ChartPanel } from "./chart-panel.tsx";
+import styles from "./charts.module.css";
+
+/** Sections that are folded, for as long as the page is open. */
+const closed = signal<ReadonlySet<string>>(new Set());
+
+function toggle(section: string): void {
+  const next = new Set(closed.peek());
+  if (!next.delete(section)) next.add(section);
+  closed.value = next;
+}
+
+/** A matcher of the filter: a regular expression, or plain text when it is not a valid one. */
+export function matcher(query: string): (key: string) => boolean {
+  if (query === "") return () => true;
+  try {
+    const pattern = new RegExp(query, "i");
+    return (key) => pattern.test(key);
+  } catch {
+    const plain = query.toLowerCase();
+    return (key) => key.toLowerCase().includes(plain);
+  }
+}
+
+const matches = computed(() => matcher(search.value));
+
+function Search(): JSX.Element {
+  return (
+    <label>
+      <span class="vh">{t.run.search}</span>
+      <input
+        type="search"
+        class={styles.search}
+        placeholder={t.run.search}
+        value={search.value}
+        onInput={(event) => setQuery({ q: event.currentTarget.value || null }, true)}
+      />
+    </label>
+  );
+}
+
+function XAxis(): JSX.Element {
+  const names = ["step", "rel"] as const;
+  return (
+    <label class={styles.control}>
+      {t.run.x}
+      <select
+        value={xKind.value}
+        onChange={(event) => setQuery({ x: event.currentTarget.value === "rel" ? "rel" : null, range: null })}
+      >
+        {names.map((name) => (
+          <option key={name} value={name}>
+            {t.run.xNames[name]}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function LogY(): JSX.Element {
+  return (
+    <label class={styles.control}>
+      <input
+        type="checkbox"
+        checked={logY.value}
+        onChange={(event) => setQuery({ logy: event.currentTarget.checked ? "1" : null }, true)}
+      />
+      {t.run.logY}
+    </label>
+  );
+}
+
+function Toolbar({ steps, total, shown }: { steps: boolean; total: number; shown: number }): JSX.Element {
+  return (
+    <div class={styles.toolbar}>
+      <Search />
+      {steps && <XAxis />}
+      <LogY />
+      {range.value !== null && (
+        <button type="button" onClick={() => zoom(null)}>
+          {t.run.reset}
+        </button>
+      )}
+      <span class={styles.count}>{t.run.charts(String(shown), String(total))}</span>
+    </div>
+  );
+}
+
+interface ChartsProps {
+  panels: Panels;
+  keys: readonly string[];
+  sections: (keys: readonly string[]) => Section[];
+  /** True when x can be chosen; system metrics know no steps. */
+  steps: boolean;
+}
+
+function Charts({ panels, keys, sections, steps }: ChartsProps): JSX.Element {
+  const shown = keys.filter(matches.value);
+  return (
+    <>
+      <Toolbar steps={steps} total={keys.length} shown={shown.length} />
+      {shown.length === 0 ? (
+        <Notice title={t.run.noMatch(search.value)}>
+          <button type="button" onClick={() => setQuery({ q: null })}>
+            {t.run.clear}
+          </button>
+        </Notice>
+      ) : (
+        <PanelGrid
+          sections={sections(shown)}
+          closed={closed.value}
+          onToggle={toggle}
+          panel={(key) => <ChartPanel panels={panels} name={key} x={steps ? xKind.value : "rel"} />}
+        />
+      )}
+    </>
+  );
+}
+
+export function ChartsTab({ page }: { page: RunPage }): JSX.Element | null {
+  const keys = page.keys.value;
+  if (keys === null) return null;
+  if (keys.length === 0) return <Notice title={t.run.noKeys}>{t.run.noKeysHint}</Notice>;
+  return <Charts panels={page.charts} keys={keys} sections={(shown) => byPrefix(shown, t.run.plain)} steps />;
+}
+
+export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
+  const keys = page.systemKeys.value;
+  if (keys === null) return null;
+  if (keys.length === 0) return <Notice title={t.run.noSystem}>{t.run.noSystemHint}</Notice>;
+  const sections = (shown: readonly string[]): Section[] => bySubsystem(shown, t.run.subsystems);
+  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} />;
+}

@@ -1,0 +1,216 @@
+/** Overview of a run: what went in (config), what came out (summary), and the facts around it. */
+import type { ComponentChildren, JSX } from "preact";
+import type { Run, Writer } from "../data/types.ts";
+import { isTree, show } from "../data/values.ts";
+import * as format from "../format.ts";
+import { now } from "../state/live.ts";
+import { t } from "../strings.ts";
+import { DayMark } from "../ui/day-mark.tsx";
+import { Tree } from "../ui/tree.tsx";
+import styles from "./overview.module.css";
+import { lasted } from "./runs.tsx";
+
+const text = t.overview;
+
+function Section({ title, children }: { title: string; children: ComponentChildren }): JSX.Element {
+  return (
+    <section class={styles.section}>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  );
+}
+
+function Summary({ run }: { run: Run }): JSX.Element {
+  const rows = Object.entries(run.summary).sort(([a], [b]) =>
+    a.localeCompare(b, undefined, { numeric: true }),
+  );
+  if (rows.length === 0) return <p class="quiet">{text.noSummary}</p>;
+  return (
+    <table class={styles.wide}>
+      <thead class="vh">
+        <tr>
+          <th scope="col">{text.key}</th>
+          <th scope="col">{text.value}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.map(([key, value]) => {
+          // Aggregates of define_metric come as a mapping: min 0.1, max 3.
+          const parts = isTree(value) ? Object.entries(value) : [["", value] as const];
+          return (
+            <tr key={key}>
+              <th scope="row" class={styles.key}>
+                {key}
+              </th>
+              <td class={parts.every(([, part]) => show(part).numeric) ? "num" : styles.right}>
+                {parts.map(([name, part]) => (
+                  <span key={name} class={styles.part} title={show(part).text}>
+                    {name !== "" && <span class="quiet">{name} </span>}
+                    {show(part, true).text}
+                  </span>
+                ))}
+              </td>
+            </tr>
+          );
+        })}
+      </tbody>
+    </table>
+  );
+}
+
+function Fact({ name, children }: { name: string; children: ComponentChildren }): JSX.Element | null {
+  if (children === null || children === undefined || children === "") return null;
+  return (
+    <>
+      <dt>{name}</dt>
+      <dd>{children}</dd>
+    </>
+  );
+}
+
+/** Nothing, for a moment that has not come: facts without a value are left out. */
+const when = (us: number | null): string | null => (us === null ? null : format.moment(us));
+
+function hosts(run: Run): string {
+  return [...new Set(run.writers.flatMap((w) => (w.host === null ? [] : [w.host])))].join(", ");
+}
+
+function About({ run }: { run: Run }): JSX.Element {
+  const live = run.state === "running";
+  const seconds = lasted(run.started_us ?? run.created_us, run.ended_us, live, live ? now.value : 0);
+  const facts = text.facts;
+  return (
+    <dl class={styles.facts}>
+      <Fact name={facts.state}>
+        <DayMark state={run.state} /> {t.states[run.state] ?? run.state}
+      </Fact>
+      <Fact name={facts.exit}>{run.exit_code === null ? null : String(run.exit_code)}</Fact>
+      <Fact name={facts.id}>
+        <code>{run.id}</code>
+      </Fact>
+      <Fact name={facts.group}>{run.group}</Fact>
+      <Fact name={facts.jobType}>{run.job_type}</Fact>
+      <Fact name={facts.tags}>{run.tags.join(", ")}</Fact>
+      <Fact name={facts.notes}>{run.notes}</Fact>
+      <Fact name={facts.created}>{when(run.created_us)}</Fact>
+      <Fact name={facts.ended}>{when(run.ended_us)}</Fact>
+      <Fact name={facts.duration}>{seconds === null ? null : format.duration(seconds)}</Fact>
+      <Fact name={facts.heartbeat}>{live ? when(run.heartbeat_us) : null}</Fact>
+      <Fact name={facts.host}>{hosts(run)}</Fact>
+    </dl>
+  );
+}
+
+function WriterRow({ writer }: { writer: Writer }): JSX.Element {
+  const whole = (n: number | null): string => (n === null ? "–" : format.count(n));
+  return (
+    <tr>
+      <td class="num">{whole(writer.rank)}</td>
+      <td>
+        <DayMark state={writer.state} /> {t.states[writer.state] ?? writer.state}
+      </td>
+      <td class="num">{whole(writer.last_step)}</td>
+      <td class="num">{writer.pid === null ? "–" : String(writer.pid)}</td>
+      <td>{writer.host ?? "–"}</td>
+      {/* Lost records are the one number here that must not be overlooked. */}
+      <td class={writer.records_dropped ? styles.bad : "num"}>{whole(writer.records_dropped)}</td>
+    </tr>
+  );
+}
+
+function Writers({ run }: { run: Run }): JSX.Element {
+  const writers = run.writers.toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
+  return (
+    <div class={styles.scroll}>
+      <table class={styles.wide}>
+        <thead>
+          <tr>
+            <th scope="col" class="num">
+              {text.rank}
+            </th>
+            <th scope="col">{text.state}</th>
+            <th scope="col" class="num">
+              {text.lastStep}
+            </th>
+            <th scope="col" class="num">
+              {text.pid}
+            </th>
+            <th scope="col">{text.host}</th>
+            <th scope="col" class="num">
+              {text.dropped}
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {writers.map((writer) => (
+            <WriterRow key={writer.id} writer={writer} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Attempts({ run }: { run: Run }): JSX.Element {
+  return (
+    <table class={styles.wide}>
+      <thead>
+        <tr>
+          <th scope="col" class="num">
+            {text.attempt}
+          </th>
+          <th scope="col">{text.state}</th>
+          <th scope="col">{text.started}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {run.attempts.map((attempt) => (
+          <tr key={attempt.attempt}>
+            <td class="num">{attempt.attempt}</td>
+            <td>
+              <DayMark state={attempt.state} /> {t.states[attempt.state] ?? attempt.state}
+            </td>
+            <td>{format.moment(attempt.started_us)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function Overview({ run }: { run: Run }): JSX.Element {
+  const configured = Object.keys(run.config).length > 0;
+  return (
+    <div class={styles.columns}>
+      <Section title={text.summary}>
+        <Summary run={run} />
+      </Section>
+      <Section title={text.config}>
+        {configured ? <Tree value={run.config} /> : <p class="quiet">{text.noConfig}</p>}
+      </Section>
+      <div>
+        <Section title={text.about}>
+          <About run={run} />
+        </Section>
+        {run.gaps.length > 0 && (
+          <Section title={text.gaps}>
+            <ul class={styles.gaps}>
+              {run.gaps.map((gap) => (
+                <li key={gap.first_seq}>
+                  {text.gap(format.count(gap.records))} {gap.text}
+                </li>
+              ))}
+            </ul>
+          </Section>
+        )}
+        <Section title={text.writers}>
+          <Writers run={run} />
+        </Section>
+        <Section title={text.attempts}>
+          <Attempts run={run} />
+        </Section>
+      </div>
+    </div>
+  );
+}

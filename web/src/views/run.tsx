@@ -1,0 +1,84 @@
+/** One run: its head, its tabs, and the tab that is open. */
+import type { JSX } from "preact";
+import type { Run } from "../data/types.ts";
+import * as format from "../format.ts";
+import { now } from "../state/live.ts";
+import { withQuery } from "../state/router.ts";
+import { type RunPage, TABS, tab } from "../state/run.ts";
+import { t } from "../strings.ts";
+import { Boundary } from "../ui/boundary.tsx";
+import { DayMark } from "../ui/day-mark.tsx";
+import { Failure } from "../ui/notice.tsx";
+import { ChartsTab, SystemTab } from "./charts.tsx";
+import { Overview } from "./overview.tsx";
+import styles from "./run.module.css";
+import { lasted } from "./runs.tsx";
+import { Shell } from "./shell.tsx";
+
+function Facts({ run, page }: { run: Run; page: RunPage }): JSX.Element {
+  const live = run.state === "running";
+  const seconds = lasted(run.started_us ?? run.created_us, run.ended_us, live, live ? now.value : 0);
+  const step = page.step.value;
+  return (
+    <p class={styles.facts}>
+      <span>{t.states[run.state] ?? run.state}</span>
+      {seconds !== null && <span class="mono">{format.duration(seconds)}</span>}
+      {step !== null && <span class="mono">{t.run.step(format.count(step))}</span>}
+    </p>
+  );
+}
+
+function Tabs(): JSX.Element {
+  return (
+    <nav class={styles.tabs} aria-label={t.run.tabsLabel}>
+      {TABS.map((name) => (
+        <a
+          key={name}
+          class={styles.tab}
+          // A zoom is in the units of one tab's x axis, so it does not travel.
+          href={withQuery({ tab: name === "charts" ? null : name, range: null })}
+          aria-current={tab.value === name ? "page" : undefined}
+        >
+          {t.run.tabs[name]}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
+function Content({ page, run }: { page: RunPage; run: Run }): JSX.Element {
+  if (tab.value === "overview") return <Overview run={run} />;
+  return tab.value === "system" ? <SystemTab page={page} /> : <ChartsTab page={page} />;
+}
+
+export function RunView({ page }: { page: RunPage }): JSX.Element {
+  const run = page.run.value.value;
+  const error = page.run.error.value;
+  const name = run?.name ?? page.id;
+  const crumbs = [
+    { text: page.project, to: { page: "runs", entity: page.entity, project: page.project } as const },
+    { text: name, to: null },
+  ];
+  return (
+    <Shell crumbs={crumbs}>
+      {run === null && error !== null && (
+        <Failure error={error} missing={t.errors.noRun} retry={() => page.run.retry()} />
+      )}
+      {run !== null && (
+        <>
+          <div class={styles.head}>
+            <h1 class={styles.name}>
+              <DayMark state={run.state} />
+              <span>{name}</span>
+            </h1>
+            <Facts run={run} page={page} />
+          </div>
+          <Tabs />
+          <Boundary key={tab.value}>
+            <Content page={page} run={run} />
+          </Boundary>
+        </>
+      )}
+    </Shell>
+  );
+}
