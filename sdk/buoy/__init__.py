@@ -91,8 +91,8 @@ _HOME = {
 """Where each name lives; it is imported when it is first used."""
 
 _NOT_YET = {
-    "AlertLevel", "Artifact", "Audio", "Histogram", "Html", "Image", "Object3D", "Plotly", "Table", "Video", "agent", "alert",
-    "link_model", "log_artifact", "log_model", "plot", "save", "sweep", "unwatch", "use_artifact", "use_model", "watch",
+    "AlertLevel", "Artifact", "Audio", "Histogram", "Html", "Image", "Object3D", "Plotly", "Table", "Video", "agent",
+    "alert", "link_model", "log_artifact", "log_model", "plot", "save", "sweep", "unwatch", "use_artifact", "use_model", "watch",
 }  # fmt: skip
 """Names of the field's API that this version does not have; asking for one deserves a clear answer."""
 
@@ -104,7 +104,7 @@ def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = 
     require_active("log()").log(data, step, commit)
 
 
-def define_metric(
+def define_metric(  # noqa: PLR0917  the field's signature
     name: str,
     step_metric: str | Metric | None = None,
     step_sync: bool | None = None,

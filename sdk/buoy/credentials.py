@@ -12,7 +12,7 @@ from buoy.settings import resolve
 from buoy.tracking.messages import Messages
 
 
-def login(
+def login(  # noqa: PLR0917  the field's signature
     key: str | None = None,
     relogin: bool | None = None,
     host: str | None = None,

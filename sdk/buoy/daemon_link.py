@@ -1,8 +1,8 @@
 """Finds the machine's daemon, or starts one.
 
-The daemon's own lock makes it the only one of its user; a lock of ours makes that of many processes which start together
-only one spawns, instead of each paying for an interpreter that finds itself superfluous. Connections are short: a trainer that
-held one would have gRPC's threads while it trains, and forks.
+The daemon's own lock makes it the only one of its user; a lock of ours makes that of many processes which start
+together only one spawns, instead of each paying for an interpreter that finds itself superfluous. Connections are
+short: a trainer that held one would have gRPC's threads while it trains, and forks.
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Starter:
 def spawn(state: Path, *, auto: bool = True) -> int:
     """Starts a daemon that belongs to nobody's process tree; returns its process id.
 
-    A shell in between ends at once, so that the trainer has no child that it did not make: a framework that waits for its children
-    must not meet ours, and the daemon must not count as memory of the training.
+    A shell in between ends at once, so that the trainer has no child that it did not make: a framework that waits for
+    its children must not meet ours, and the daemon must not count as memory of the training.
 
     Raises:
         CommError: the daemon is not installed or cannot be started.
@@ -154,7 +154,12 @@ class DaemonLink:
 
         self._grpc, self._v1 = grpc, v1
         # A proxy from the environment has no business with a local socket.
-        options = [("grpc.enable_http_proxy", 0), ("grpc.use_local_subchannel_pool", 1)]
+        # The interpreter starts no threads while it shuts down, which is when many runs end; so no thread for a stream.
+        options = [
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.use_local_subchannel_pool", 1),
+            ("SingleThreadedUnaryStream", 1),
+        ]
         self._channel = grpc.insecure_channel(f"unix:{socket_path(state)}", options=options)
 
     def __enter__(self) -> DaemonLink:
@@ -228,14 +233,19 @@ class DaemonLink:
             ) from None
 
 
-def connect(state: Path, timeout_s: float) -> DaemonLink:
+def connect(state: Path, timeout_s: float, starter: Starter | None = None) -> DaemonLink:
     """A link to a daemon that this version can talk to; starts or replaces one as needed.
+
+    Args:
+        state: the state folder.
+        timeout_s: how long that may take.
+        starter: one that has begun already.
 
     Raises:
         CommError: there is none within the time.
     """
     deadline = time.monotonic() + timeout_s
-    starter = Starter(state)
+    starter = starter or Starter(state)
     starter.begin()
     while starter.wait(max(deadline - time.monotonic(), 0.0)):
         link = DaemonLink(state)

@@ -1,8 +1,8 @@
 """The gRPC transport: a thread that carries this process's spool to a daemon with which it shares no disk.
 
-`log()` is the same as ever: it writes a spool, in a private folder. The thread reads that spool and sends its frames; what the
-daemon has acknowledged is on the daemon's disk, and its segments are deleted here. When the link breaks, it
-connects again and goes on where the daemon's answer to `Open` says.
+`log()` is the same as ever: it writes a spool, in a private folder. The thread reads that spool and sends its frames;
+what the daemon has acknowledged is on the daemon's disk, and its segments are deleted here. When the link breaks, it
+connects again and goes on where the daemon says.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from buoy_core import SpoolReader
@@ -86,24 +87,33 @@ class Forwarder(threading.Thread):
         with connect(self._state, _CONNECT_TIMEOUT_S) as link:
             self.answer = link.open(self._recorder.start, "", self._api_key)
             self._opened.set()
-            self._acknowledged = max(self._acknowledged, self.answer.logged_offset)
-            reader = SpoolReader(str(self._recorder.directory), self._acknowledged)
+            begin: SimpleQueue[SpoolReader | None] = SimpleQueue()
             ended = threading.Event()
+            reader = None
             try:
-                for response in link.append(self._requests(reader, ended)):
+                for response in link.append(self._requests(begin, ended)):
                     self._acknowledged = max(self._acknowledged, response.logged_offset)
+                    if reader is None:
+                        # The first answer says where to go on; what an earlier connection sent beyond may be lost.
+                        reader = SpoolReader(str(self._recorder.directory), response.logged_offset)
+                        begin.put(reader)
                     reader.release(self._acknowledged)
                     reader.set_control(response.control)
                     if self._complete():
                         break
             finally:
                 ended.set()
-                reader.close()
+                begin.put(None)
+                if reader is not None:
+                    reader.close()
 
-    def _requests(self, reader: SpoolReader, ended: threading.Event) -> Iterator[v1.AppendRequest]:
+    def _requests(
+        self, begin: SimpleQueue[SpoolReader | None], ended: threading.Event
+    ) -> Iterator[v1.AppendRequest]:
         """What to send; gRPC asks for it from a thread of its own."""
-        yield v1.AppendRequest(writer_id=self._recorder.writer_id, begin_offset=reader.offset)
-        while not ended.is_set():
+        yield v1.AppendRequest(writer_id=self._recorder.writer_id)
+        reader = begin.get()
+        while reader is not None and not ended.is_set():
             chunk = reader.read(_BATCH_BYTES, frames=True)
             if chunk is not None:
                 yield v1.AppendRequest(begin_offset=chunk.begin, frames=chunk.frames)

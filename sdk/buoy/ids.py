@@ -15,8 +15,24 @@ _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ID_LENGTH = 8
 _PROJECT_LENGTH_MAX = 128
 
-_FIRST = ["amber", "ample", "azure", "balmy", "bold", "brave", "bright", "brisk", "calm", "clear", "coral", "crisp", "deep", "deft", "eager", "early", "fair", "fleet", "fresh", "gentle", "glad", "golden", "grand", "hardy", "hazy", "ivory", "jolly", "keen", "kind", "light", "lively", "lucid", "lunar", "mellow", "mild", "misty", "neat", "nimble", "noble", "northern", "olive", "open", "pale", "patient", "placid", "polar", "proud", "quick", "quiet", "rapid", "ready", "rosy", "ruby", "sage", "salty", "silver", "sleek", "smooth", "solar", "steady", "still", "stout", "sunny", "swift", "tidal", "trusty", "vivid", "warm", "western", "wide", "wild", "wise"]
-_SECOND = ["anchor", "atoll", "bay", "beacon", "boat", "breeze", "buoy", "cape", "channel", "cliff", "clipper", "coast", "compass", "cove", "crane", "current", "cutter", "dawn", "deck", "delta", "dock", "dolphin", "drift", "dune", "fjord", "flag", "fleet", "foam", "gale", "galley", "gull", "harbor", "haven", "heron", "horizon", "island", "jetty", "kayak", "keel", "lagoon", "lantern", "lighthouse", "mast", "mooring", "ocean", "orca", "osprey", "otter", "pearl", "pelican", "pier", "port", "reef", "ripple", "river", "sail", "sailor", "schooner", "seal", "shoal", "shore", "sloop", "sound", "spray", "star", "strait", "surf", "tern", "tide", "voyage", "wake", "wave", "wharf", "wind"]
+_FIRST = [
+    "amber", "ample", "azure", "balmy", "bold", "brave", "bright", "brisk", "calm", "clear", "coral",
+    "crisp", "deep", "deft", "eager", "early", "fair", "fleet", "fresh", "gentle", "glad", "golden",
+    "grand", "hardy", "hazy", "ivory", "jolly", "keen", "kind", "light", "lively", "lucid", "lunar",
+    "mellow", "mild", "misty", "neat", "nimble", "noble", "northern", "olive", "open", "pale", "patient",
+    "placid", "polar", "proud", "quick", "quiet", "rapid", "ready", "rosy", "ruby", "sage", "salty",
+    "silver", "sleek", "smooth", "solar", "steady", "still", "stout", "sunny", "swift", "tidal", "trusty",
+    "vivid", "warm", "western", "wide", "wild", "wise",
+]  # fmt: skip
+_SECOND = [
+    "anchor", "atoll", "bay", "beacon", "boat", "breeze", "buoy", "cape", "channel", "cliff", "clipper",
+    "coast", "compass", "cove", "crane", "current", "cutter", "dawn", "deck", "delta", "dock", "dolphin",
+    "drift", "dune", "fjord", "flag", "fleet", "foam", "gale", "galley", "gull", "harbor", "haven", "heron",
+    "horizon", "island", "jetty", "kayak", "keel", "lagoon", "lantern", "lighthouse", "mast", "mooring",
+    "ocean", "orca", "osprey", "otter", "pearl", "pelican", "pier", "port", "reef", "ripple", "river",
+    "sail", "sailor", "schooner", "seal", "shoal", "shore", "sloop", "sound", "spray", "star", "strait",
+    "surf", "tern", "tide", "voyage", "wake", "wave", "wharf", "wind",
+]  # fmt: skip
 
 
 def random_id() -> str:

@@ -6,14 +6,17 @@ from collections.abc import Iterable
 
 from buoy.errors import CoreNotAvailableError, UnsupportedError
 
-_HOW = "Install a wheel of buoy for this platform, or, in a source tree with a C compiler, run `python core/build_core.py`"
+_HOW = (
+    "Install a wheel of buoy for this platform, "
+    "or, in a source tree with a C compiler, run `python core/build_core.py`"
+)
 
 
 def require(requirement: str | Iterable[str]) -> None:
     """Makes sure of a feature.
 
     Args:
-        requirement: one name or several. "core": the compiled data path, not the plain-Python one that may otherwise serve.
+        requirement: one name or several. "core": the compiled data path, not the plain-Python one that may serve.
 
     Raises:
         CoreNotAvailableError: the compiled core cannot be imported, or `BUOY_CORE=python` has chosen the other.

@@ -5,8 +5,9 @@ Highest first: argument of `init()`, `Settings` given to it, environment (`BUOY_
     project file   `buoy.ini` in the current folder or the nearest folder above it that has one
     user file      `settings.ini` in `BUOY_CONFIG_DIR`, else in the platform's folder (~/.config/buoy)
 
-Both are INI files with one section, `[buoy]`, and the names below as keys. A bad value in a file is reported and skipped:
-a file may be older or newer than the program. A bad argument or variable raises, because somebody is there to read it.
+Both are INI files with one section, `[buoy]`, and the names below as keys. A bad value in a file is reported and
+skipped: a file may be older or newer than the program. A bad argument or variable raises, because somebody is there to
+read it.
 """
 
 from __future__ import annotations

@@ -21,8 +21,8 @@ class Config(Mapping[str, Any]):
     """A dict that is also an object, and that tells the run about each change.
 
     A key that has a value keeps it unless the caller says `allow_val_change=True`, at `init()` or in `update()`: a
-    configuration that changed under way describes no training. Assigning the same value again is always fine. Values are kept
-    as JSON has them (tuples are lists). Keys that begin with `_` are left out of iteration.
+    configuration that changed under way describes no training. Assigning the same value again is always fine.
+    Values are kept as JSON has them (tuples are lists). Keys that begin with `_` are left out of iteration.
     """
 
     _data: dict[str, Any]

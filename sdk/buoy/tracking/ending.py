@@ -76,7 +76,7 @@ def state_of(exit_code: int) -> int:
 
 
 def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
-    """Waits until the daemon has everything on disk; starts a daemon if it has died. None if it could not be reached."""
+    """Waits until the daemon has everything on disk; starts one if it has died. None if it cannot be reached."""
     deadline = time.monotonic() + run.settings.finish_timeout
     spool = str(recorder.directory)
     if run._forwarder is not None:

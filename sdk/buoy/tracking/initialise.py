@@ -31,7 +31,7 @@ _jobs_started = 0
 """Runs that this process has joined by the name of its job: each rank calls init() in the same order."""
 
 
-def init(
+def init(  # noqa: PLR0917  the field's signature
     entity: str | None = None,
     project: str | None = None,
     dir: str | os.PathLike[str] | None = None,
@@ -54,7 +54,8 @@ def init(
 ) -> Run:
     """Starts a run, or joins the one that is open. It never waits for a server.
 
-    While a `with` block of the active run is open, a further `init()` returns that run, and only the outermost exit ends it.
+    While a `with` block of the active run is open, a further `init()` returns that run, and only the outermost
+    exit ends it.
 
     Args:
         entity: owner of the project.
@@ -71,11 +72,11 @@ def init(
         group: runs that belong together.
         job_type: train, eval, and so on.
         mode: online, offline, disabled or shared (every process that gives this id writes the same run).
-        reinit: what to do when a run is open: "default" (return it; in a notebook finish it), "return_previous" (False),
-            "finish_previous" (True) or "create_new".
+        reinit: what to do when a run is open: "default" (return it; in a notebook finish it), "return_previous"
+            (False), "finish_previous" (True) or "create_new".
         resume: "allow" or "never".
-        ranks: which processes of a distributed job log into the one run: "all", "zero" or a list. By default all of them if
-            they were given an id, else rank 0.
+        ranks: which processes of a distributed job log into the one run: "all", "zero" or a list. By default
+            all of them if they were given an id, else rank 0.
         settings: `Settings`, or a dict with its names.
         **unsupported: arguments of the field's API that this version does not have.
 

@@ -45,7 +45,7 @@ class Metric(NamedTuple):
         return self.step_metric is not None and self.step_sync is not False
 
 
-def checked(
+def checked(  # noqa: PLR0917  in the order of define_metric()
     name: object,
     step_metric: object = None,
     step_sync: object = None,

@@ -1,7 +1,7 @@
 """One writer of a run: turns what happens into records in this process's own spool.
 
-Nothing here talks to anybody. When `append()` or the writer's `log()` has returned, the record is in pages that belong to the
-kernel, and the daemon finds it there, now or when it next runs.
+Nothing here talks to anybody. When `append()` or the writer's `log()` has returned, the record is in pages that belong
+to the kernel, and the daemon finds it there, now or when it next runs.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from buoy_core.errors import CoreError
 from buoy_core.state import spool_root, state_dir
@@ -95,7 +95,7 @@ class Run:
             error = again
         self._messages.warn_once("log", f"rows cannot be recorded: {error}; training goes on")
 
-    def define_metric(
+    def define_metric(  # noqa: PLR0917  the field's signature
         self,
         name: str,
         step_metric: str | metrics.Metric | None = None,
@@ -112,7 +112,7 @@ class Run:
             step_metric: the metric on its x axis.
             step_sync: whether a row without the step metric gets its last value; True if there is a step metric.
             hidden: no chart of its own.
-            summary: what the summary shows: a list, separated by commas, of min, max, mean, best, last, first, copy, none.
+            summary: what the summary shows, separated by commas: min, max, mean, best, last, first, copy, none.
             goal: minimize or maximize, for `best`.
             overwrite: forget what an earlier call said instead of adding to it.
 
@@ -336,9 +336,8 @@ class Run:
                 f"run {self.id} is finished; {what} needs a run that is not: call buoy.init() for a new one"
             )
 
-    def _log_after_finish(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> NoReturn:
+    def _log_after_finish(self, *_: object) -> None:
         self._check_alive("log()")
-        raise AssertionError("the run is not finished")
 
     def _in_child(self) -> bool:
         return os.getpid() != self._pid

@@ -66,12 +66,14 @@ def start_run(
     run = Run(start, settings, recorder, messages, config)
     run._url = page_url(settings, start)
     if settings.transport == "grpc":
+        if starter is not None:
+            starter.release()
         from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
 
         run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages)
         run._forwarder.start()
     else:
-        _tell_daemon(run, recorder, state)
+        _tell_daemon(run, recorder, state, starter)
     _say_start(run)
     return run
 
@@ -176,10 +178,10 @@ def page_url(settings: Settings, start: Start) -> str:
     return f"{settings.base_url}/{'/'.join(parts)}/runs/{quote(start.run_id, safe='')}"
 
 
-def _tell_daemon(run: Run, recorder: SpoolRecorder, state: Path) -> None:
+def _tell_daemon(run: Run, recorder: SpoolRecorder, state: Path, starter: Starter | None) -> None:
     """Announces the spool; without a daemon the run goes on, and the next one finds it."""
     try:
-        with connect(state, run.settings.start_timeout) as link:
+        with connect(state, run.settings.start_timeout, starter) as link:
             answer = link.open(recorder.start, str(recorder.directory), run.settings.api_key or "")
     except (CommError, OSError) as error:
         run._messages.warn_once(

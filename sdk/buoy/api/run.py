@@ -1,0 +1,195 @@
+"""A run on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+from urllib.parse import quote
+
+from buoy.api import series
+from buoy.api.http import Http
+from buoy.api.names import project_path
+from buoy.errors import UsageError
+
+COLUMNS = ("name", "state", "created_us", "tags", "notes", "group", "job_type")
+"""What a list of runs brings along."""
+
+_PAGE_MAX = 1000
+
+
+class Values(dict[str, Any]):
+    """Flat keys that can also be read as a tree: `values["a.b"]` and `values["a"]["b"]`."""
+
+    def __missing__(self, key: str) -> Any:
+        prefix = f"{key}."
+        below = Values(
+            (name[len(prefix) :], value) for name, value in self.items() if name.startswith(prefix)
+        )
+        if not below:
+            raise KeyError(key)
+        return below
+
+
+class Run:
+    """A run on the server, as it was when it was loaded; `load(force=True)` brings it up to date.
+
+    Attributes:
+        entity: owner of the project.
+        project: the project.
+        id: unique in the project.
+    """
+
+    def __init__(
+        self, http: Http, entity: str, project: str, run_id: str, known: Mapping[str, Any] | None = None
+    ) -> None:
+        self._http = http
+        self.entity = entity
+        self.project = project
+        self.id = run_id
+        self._known = dict(known or {})
+        self._loaded = False
+
+    def load(self, force: bool = False) -> Run:
+        """Fetches everything about the run that is not history."""
+        if force or not self._loaded:
+            self._known = self._http.get(self._address)
+            self._loaded = True
+        return self
+
+    @property
+    def _address(self) -> str:
+        return f"{project_path(self.entity, self.project)}/runs/{quote(self.id, safe='')}"
+
+    def _get(self, name: str) -> Any:
+        if name not in self._known:
+            self.load()
+        return self._known.get(name)
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self._get("name") or self.id
+
+    @property
+    def state(self) -> str:
+        """running, finished, failed, killed or crashed."""
+        return str(self._get("state"))
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the process; None while it runs."""
+        return self.load()._known.get("exit_code")
+
+    @property
+    def tags(self) -> list[str]:
+        """Labels."""
+        return list(self._get("tags") or ())
+
+    @property
+    def notes(self) -> str:
+        """Free text."""
+        return self._get("notes") or ""
+
+    @property
+    def group(self) -> str:
+        """Runs that belong together."""
+        return self._get("group") or ""
+
+    @property
+    def job_type(self) -> str:
+        """train, eval, and so on."""
+        return self._get("job_type") or ""
+
+    @property
+    def created_at(self) -> str:
+        """When it began, ISO 8601 in UTC."""
+        created = datetime.fromtimestamp(self._get("created_us") / 1e6, timezone.utc)
+        return created.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration."""
+        return self.load()._known["config"]  # type: ignore[no-any-return]
+
+    @property
+    def summary(self) -> Values:
+        """The latest value of each key, or what `define_metric()` asked for."""
+        return Values(self.load()._known["summary"])
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Program, machine and the like."""
+        return self.load()._known.get("metadata") or {}
+
+    @property
+    def path(self) -> list[str]:
+        """Entity, project and id."""
+        return [self.entity, self.project, self.id]
+
+    @property
+    def url(self) -> str:
+        """The run's page."""
+        parts = (quote(part, safe="") for part in (self.entity, self.project))
+        return f"{self._http.base_url}/{'/'.join(parts)}/runs/{quote(self.id, safe='')}"
+
+    def scan_history(
+        self,
+        keys: Sequence[str] | None = None,
+        page_size: int = 1000,
+        min_step: int | None = None,
+        max_step: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Every row, exactly as logged, in the order of the steps.
+
+        Args:
+            keys: only these, and only rows that have all of them.
+            page_size: rows in one request.
+            min_step: the first step.
+            max_step: the step after the last.
+        """
+        if page_size < 1:
+            raise UsageError(f"page_size must be at least 1, not {page_size}")
+        # The server wants an inclusive end.
+        query = {"key": keys, "min_step": min_step, "max_step": None if max_step is None else max_step - 1}
+        cursor = None
+        while True:
+            answer = self._http.get(
+                f"{self._address}/history", limit=min(page_size, _PAGE_MAX), cursor=cursor, **query
+            )
+            yield from answer["rows"]
+            cursor = answer["cursor"]
+            if cursor is None:
+                return
+
+    def history(
+        self,
+        samples: int = 500,
+        keys: Sequence[str] | None = None,
+        x_axis: str = "_step",
+        pandas: bool = True,
+        stream: str = "default",
+    ) -> Any:
+        """The course of the metrics in about `samples` rows; the same rows whenever it is called.
+
+        Short series come exactly as they were logged. Of longer ones, one row stands for a range of steps that is
+        a power of two wide, and holds the last value logged in it.
+
+        Args:
+            samples: how many rows are wanted.
+            keys: which metrics; by default all that are numbers.
+            x_axis: `_step`, `_runtime` (seconds since the start), `_timestamp` (Unix seconds), or a metric.
+            pandas: return a DataFrame if pandas is installed, else a list of dicts.
+            stream: "default", or "system" for the machine's metrics.
+        """
+        rows = series.rows(self, self._http, samples=samples, keys=keys, x_axis=x_axis, stream=stream)
+        if pandas:
+            try:
+                from pandas import DataFrame  # noqa: PLC0415  only who has it pays for it
+            except ImportError:
+                return rows
+            return DataFrame(rows)
+        return rows
+
+    def __repr__(self) -> str:
+        return f"<Run {'/'.join(self.path)} ({self._known.get('state', 'not loaded')})>"

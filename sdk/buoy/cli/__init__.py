@@ -1,0 +1,5 @@
+"""The command `buoy`."""
+
+from buoy.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,136 @@
+"""`buoy daemon ...` and `buoy status`."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from buoy_core.state import log_path, state_dir
+
+from buoy.daemon_link import DaemonLink, Starter, connect, spawn
+from buoy.errors import CommError
+
+if TYPE_CHECKING:
+    from buoy_proto import v1
+
+_STOP_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 15.0
+
+
+@click.group()
+def daemon() -> None:
+    """The machine's daemon, which keeps and uploads what runs record. `init()` starts it by itself."""
+
+
+@daemon.command()
+def start() -> None:
+    """Start the daemon; it then stays until it is stopped."""
+    state = state_dir()
+    starter = Starter(state)
+    if not starter.answers():
+        spawn(state, auto=False)
+        if not starter.wait(_START_TIMEOUT_S):
+            raise CommError(f"the daemon does not start; see {log_path(state)}")
+    with connect(state, _START_TIMEOUT_S) as link:
+        click.echo(f"the daemon runs (pid {link.status().pid})")
+
+
+@daemon.command()
+@click.option(
+    "--now", is_flag=True, help="Do not read and sync what runs have written so far; nothing is lost by that."
+)
+def stop(now: bool) -> None:
+    """Stop the daemon. Runs go on recording, and the next daemon takes up what they wrote."""
+    state = state_dir()
+    starter = Starter(state)
+    if not starter.answers():
+        click.echo("no daemon runs")
+        return
+    with DaemonLink(state) as link:
+        pid = link.shutdown(drain=not now)
+    deadline = time.monotonic() + _STOP_TIMEOUT_S
+    while _exists(pid):
+        if time.monotonic() > deadline:
+            raise CommError(
+                f"the daemon (pid {pid}) has not ended after {_STOP_TIMEOUT_S:.0f} s; see {log_path(state)}"
+            )
+        time.sleep(0.02)
+    click.echo("the daemon has ended")
+
+
+def _exists(pid: int) -> bool:
+    try:
+        # An ended process stays visible until its parent has looked.
+        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
+            return False
+    except OSError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@daemon.command("status")
+def daemon_status() -> None:
+    """Show the daemon and the runs it has in hand. Exit code 1 if none runs."""
+    _show_status()
+
+
+@click.command()
+def status() -> None:
+    """Show what is recorded on this machine and how far it is uploaded. Exit code 1 if no daemon runs."""
+    _show_status()
+
+
+def _show_status() -> None:
+    state = state_dir()
+    if not Starter(state).answers():
+        click.echo(f"no daemon runs (state folder {state}); `buoy daemon start` or the next run starts one")
+        raise click.exceptions.Exit(1)
+    with DaemonLink(state) as link:
+        answer = link.status()
+    age_s = time.time() - answer.started_unix_us / 1e6
+    click.echo(
+        f"daemon {answer.version}, pid {answer.pid}, up {age_s:.0f} s, {answer.core} core, "
+        f"{answer.rss_bytes / 2**20:.0f} MiB, {'started by a run' if answer.auto_started else 'started by hand'}"
+    )
+    for run in answer.runs:
+        click.echo(_run_line(run))
+
+
+def _run_line(run: v1.RunStatus) -> str:
+    info = run.run
+    live = sum(writer.state == 1 for writer in run.writers)
+    waiting = run.next_seq - run.acked_seq
+    upload = "offline" if run.upload_state == "offline" else f"{waiting:,} to upload ({run.upload_state})"
+    trouble = f": {run.upload_error}" if run.upload_error else ""
+    return (
+        f"  {info.entity or 'local'}/{info.project}/{info.run_id}  {info.name}  "
+        f"{f'{live} writing' if live else 'ended'}  {run.next_seq:,} records, {upload}{trouble}\n    {run.run_dir}"
+    )
+
+
+@daemon.command()
+@click.option("-n", "--lines", default=50, show_default=True, help="How many of the last lines.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+def logs(lines: int, follow: bool) -> None:
+    """Show the daemon's log file."""
+    path = log_path(state_dir())
+    if not path.exists():
+        raise CommError(f"there is no log file yet: {path}")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for line in file.readlines()[-lines:]:
+            click.echo(line, nl=False)
+        while follow:
+            line = file.readline()
+            if line:
+                click.echo(line, nl=False)
+            else:
+                time.sleep(0.2)
