@@ -48,7 +48,8 @@ export function count(v: number): string {
 export function exact(v: number): string {
   if (!Number.isFinite(v)) return nonFinite(v);
   let text = String(Math.abs(v));
-  if (Math.fround(v) === v && text.length > 9) {
+  // Twelve characters and more are what the digits of a double make of a float32; shorter ones are plain.
+  if (Math.fround(v) === v && text.length > 12) {
     for (let digits = 6; digits <= 9; digits++) {
       const short = Number(v.toPrecision(digits));
       if (Math.fround(short) === v) {

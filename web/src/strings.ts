@@ -10,13 +10,15 @@ export const t = {
   skip: "Skip to content",
   theme: { label: "Theme", auto: "Auto", light: "Light", dark: "Dark" },
 
+  /** The state, and what is said of it where there is room. */
   water: {
-    live: (age: string) => `Live · last data ${age}`,
-    idle: (age: string) => (age === "" ? "Idle" : `Idle · last data ${age}`),
-    listening: "Listening for the first run…",
+    live: "Live",
+    idle: "Idle",
     connecting: "Connecting…",
-    lost: (age: string) =>
-      age === "" ? "Disconnected · retrying" : `Disconnected · values are from ${age} · retrying`,
+    lost: "Disconnected",
+    lastData: (age: string) => `last data ${age}`,
+    retrying: "retrying",
+    listening: "Listening for the first run…",
   },
 
   projects: {
@@ -126,7 +128,7 @@ export const t = {
     attempt: "Attempt",
     started: "Started",
     ended: "Ended",
-    gap: (records: string) => `${records} records are missing`,
+    gap: (records: string) => `${records} records are missing:`,
   },
 
   states: {

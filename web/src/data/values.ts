@@ -41,12 +41,18 @@ export function show(value: Json | undefined, brief = false): Shown {
     : { text: number_, numeric: true };
 }
 
-/**
- * A cell of a runs:query column as a number: columns carry NaN and the infinities as words.
- * Anything else that is no number gives undefined.
- */
+/** A cell of a runs table as a number; NaN and the infinities come in disguise. Undefined for what is no number. */
 export function cell(value: Json | undefined): number | undefined {
   if (typeof value === "number") return value;
   if (value === "NaN" || value === "Infinity" || value === "-Infinity") return Number(value);
-  return undefined;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const { $float, $int } = value as Obj;
+  if (typeof $int === "string") return Number($int);
+  return $float === "nan"
+    ? Number.NaN
+    : $float === "inf"
+      ? Infinity
+      : $float === "-inf"
+        ? -Infinity
+        : undefined;
 }

@@ -117,10 +117,11 @@ export class Chart {
   }
 
   private create(): uPlot {
+    this.yRange = yExtent(this.plan, this.view(), this.options.log).range;
     const { colours, log, sync } = this.options;
     const config: uPlot.Options = {
       ...size(this.host),
-      padding: [4, 8, 0, 0],
+      padding: [4, 8, 0, 4],
       legend: { show: false },
       scales: {
         x: { time: false, range: () => [...this.view()] },

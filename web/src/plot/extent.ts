@@ -68,14 +68,13 @@ function logAir(low: number, high: number): Range {
   return [low / ratio, high * ratio];
 }
 
-/** Ticks of a log axis: the powers of ten in range; with fewer than three of them also 2 and 5 between. */
+/** Ticks of a log axis: at most five powers of ten in range; with fewer than three of them also 2 and 5 between. */
 export function logTicks(low: number, high: number): number[] {
-  const from = Math.floor(Math.log10(low));
-  const to = Math.ceil(Math.log10(high));
-  const every = Math.max(1, Math.ceil((to - from) / 5));
-  const decades: number[] = [];
-  for (let p = from; p <= to; p++) if ((p - from) % every === 0) decades.push(10 ** p);
   const inside = (v: number): boolean => v >= low && v <= high;
-  const plain = decades.filter(inside);
-  return plain.length >= 3 ? plain : decades.flatMap((d) => [d, 2 * d, 5 * d]).filter(inside);
+  const from = Math.floor(Math.log10(low));
+  const powers = Array.from({ length: Math.ceil(Math.log10(high)) - from + 1 }, (_, i) => 10 ** (from + i));
+  const decades = powers.filter(inside);
+  if (decades.length < 3) return powers.flatMap((d) => [d, 2 * d, 5 * d]).filter(inside);
+  const every = Math.ceil(decades.length / 5);
+  return decades.filter((_, i) => i % every === 0);
 }

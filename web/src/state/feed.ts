@@ -3,7 +3,7 @@
  * long poll. Hidden tabs hold no connection (browsers allow six per origin) and catch up with one nudge when they
  * come back, because everything is a revision, not a log of events.
  */
-import { type ApiError, address, api } from "../data/api.ts";
+import { address, api } from "../data/api.ts";
 import { CHANGED_ALL, type Nudge } from "../data/types.ts";
 import { type Clock, wallClock } from "./scheduler.ts";
 
@@ -41,7 +41,10 @@ export class Feed {
   private source: Source | null = null;
   private polling: AbortController | null = null;
   private cancelRetry: (() => void) | null = null;
+  /** Failures in a row, for the back-off. */
   private failures = 0;
+  /** Streams that could not be opened since one could, or since the long poll was tried. */
+  private connects = 0;
   private rev = 0;
   private active = false;
 
@@ -85,13 +88,17 @@ export class Feed {
     this.source = source;
     source.onopen = () => {
       this.failures = 0;
+      this.connects = 0;
       this.onStatus("open");
       // What changed while nobody listened is not in the stream.
       this.deliver({ p: this.project ?? "", rev: this.rev, runs: [] });
     };
     source.onerror = () => {
       source.close();
-      if (this.source === source) this.failed();
+      if (this.source !== source) return;
+      this.source = null;
+      this.connects += 1;
+      this.failed();
     };
     source.addEventListener("rev", (event) => this.deliver(JSON.parse(event.data) as Nudge));
   }
@@ -102,13 +109,12 @@ export class Feed {
   }
 
   private failed(): void {
-    this.source = null;
-    this.failures += 1;
     this.onStatus("lost");
-    const wait = RETRY_MS[Math.min(this.failures - 1, RETRY_MS.length - 1)] as number;
+    const wait = RETRY_MS[Math.min(this.failures, RETRY_MS.length - 1)] as number;
+    this.failures += 1;
     this.retry(wait, () => {
       // Without a project there is nothing to long-poll, so only the stream can be tried again.
-      if (this.failures >= CONNECTS_MAX && this.project !== null) void this.poll(this.project);
+      if (this.connects >= CONNECTS_MAX && this.project !== null) void this.poll(this.project);
       else this.connect();
     });
   }
@@ -131,15 +137,13 @@ export class Feed {
         this.onStatus("open");
         if (answer.rev > this.rev) this.deliver({ p: project, runs: [], ...answer });
       }
-    } catch (error) {
-      if (!abort.signal.aborted && this.active) this.pollFailed(error as ApiError);
+    } catch {
+      if (abort.signal.aborted || !this.active) return;
+      this.polling = null;
+      // When nothing answers at all the stream gets its chances again: it is the better way.
+      this.connects = 0;
+      this.failed();
     }
-  }
-
-  private pollFailed(_error: ApiError): void {
-    this.polling = null;
-    this.failures = Math.max(this.failures, CONNECTS_MAX - 1);
-    this.failed();
   }
 }
 

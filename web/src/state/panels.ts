@@ -24,6 +24,8 @@ export interface Panel {
   series: readonly Series[];
   /** Out of date against the server, the window or the size. */
   stale: boolean;
+  /** Revision of `series`; null when they are of another window or size, so that none may stand for a new one. */
+  rev: number | null;
   px: number;
   readonly revision: Signal<number>;
   readonly error: Signal<string | null>;
@@ -75,6 +77,7 @@ export class Panels {
       plan: null,
       series: [],
       stale: true,
+      rev: null,
       px: 160,
       revision: signal(0),
       error: signal(null),
@@ -88,7 +91,7 @@ export class Panels {
   show(key: string, width: number): void {
     const panel = this.panel(key);
     const px = Math.max(64, Math.ceil(width / 2 / 32) * 32);
-    if (px !== panel.px) panel.stale = true;
+    if (px !== panel.px) forget(panel);
     panel.px = px;
     this.shown.add(key);
     this.ask();
@@ -101,7 +104,7 @@ export class Panels {
     for (const old of kept.slice(0, Math.max(0, kept.length - KEPT_MAX))) {
       old.plan = null;
       old.series = [];
-      old.stale = true;
+      forget(old);
     }
   }
 
@@ -113,13 +116,13 @@ export class Panels {
       view.range?.[1] === this.view.range?.[1];
     if (same) return;
     this.view = view;
-    this.expire();
+    for (const panel of this.panels.values()) forget(panel);
     this.ask();
   }
 
   /** The run has new points. */
   changed(): void {
-    this.expire();
+    for (const panel of this.panels.values()) panel.stale = true;
     this.scheduler.nudge();
   }
 
@@ -127,10 +130,6 @@ export class Panels {
     this.stopWatching();
     this.scheduler.stop();
     this.abort.abort();
-  }
-
-  private expire(): void {
-    for (const panel of this.panels.values()) panel.stale = true;
   }
 
   /** All panels that mount in one render are asked for together. */
@@ -166,7 +165,7 @@ export class Panels {
       px: panel.px,
       range: this.view.range,
       cols: COLUMNS,
-      have: {},
+      have: panel.rev === null ? {} : { [this.run]: panel.rev },
       system: this.system,
     };
   }
@@ -175,15 +174,17 @@ export class Panels {
     const due = this.due();
     if (due.length === 0) return;
     const { view } = this;
+    const query = due.map((panel) => this.query(panel));
     for (const panel of due) panel.stale = false;
     try {
-      const frames = await api.series(
-        this.project,
-        due.map((p) => this.query(p)),
-        this.abort.signal,
-      );
+      const frames = await api.series(this.project, query, this.abort.signal);
       const byId = new Map(frames.map((frame) => [frame.panel, frame]));
-      for (const panel of due) this.accept(panel, byId.get(panel.id), view);
+      // The user zoomed on while this was under way: its panels are stale again, the next answer is right.
+      if (view !== this.view) return;
+      due.forEach((panel, i) => {
+        const frame = byId.get(panel.id);
+        if (frame !== undefined) this.accept(panel, frame, query[i]?.px === panel.px);
+      });
     } catch (error) {
       if (this.abort.signal.aborted) return;
       for (const panel of due) {
@@ -196,14 +197,15 @@ export class Panels {
     }
   }
 
-  private accept(panel: Panel, frame: Frame | undefined, view: PanelsView): void {
-    // The user zoomed on while this was under way; its panels are stale again and the next answer is right.
-    if (view !== this.view || frame === undefined) return;
+  /** Takes an answer; `fits` is false when the panel has another width by now, so that it cannot stand for long. */
+  private accept(panel: Panel, frame: Frame, fits: boolean): void {
+    const { x } = this.view;
     panel.series = frame.series.map((s) => (s.kind === "unchanged" ? (sameSeries(panel.series, s) ?? s) : s));
-    panel.plan = plan(panel.series, view.x);
+    panel.rev = fits ? frame.rev : null;
+    panel.plan = plan(panel.series, x);
     panel.error.value = null;
     panel.revision.value += 1;
-    for (const s of panel.series) this.remember(s, view.x);
+    for (const s of panel.series) this.remember(s, x);
   }
 
   private remember(series: Series, x: XKind): void {
@@ -212,6 +214,12 @@ export class Panels {
       this.lastStep.value = Math.max(this.lastStep.peek() ?? 0, series.lastX);
     }
   }
+}
+
+/** What the panel holds answers another question now; the picture stays until the new answer. */
+function forget(panel: Panel): void {
+  panel.stale = true;
+  panel.rev = null;
 }
 
 function sameSeries(known: readonly Series[], like: Series): Series | undefined {

@@ -1,6 +1,6 @@
 /** Runs of one project, the newest first. A later table sorts, filters and groups; this one is complete and live. */
 import type { JSX } from "preact";
-import { cell } from "../data/values.ts";
+import { cell, show } from "../data/values.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
 import { routeHref } from "../state/router.ts";
@@ -32,7 +32,7 @@ function Duration({ row }: { row: RunRow }): JSX.Element {
 function Value({ value }: { value: RunRow["values"][number] }): JSX.Element {
   const number = cell(value);
   if (number === undefined)
-    return <td class="num quiet">{value === undefined || value === null ? "–" : String(value)}</td>;
+    return <td class="num quiet">{value === undefined || value === null ? "–" : show(value, true).text}</td>;
   return (
     <td class="num" title={format.exact(number)}>
       {format.number(number)}

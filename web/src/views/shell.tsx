@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import * as format from "../format.ts";
-import { lastData, now, type Water, water } from "../state/live.ts";
+import { lastData, now, water } from "../state/live.ts";
 import { type Route, routeHref } from "../state/router.ts";
 import { type Theme, theme } from "../state/theme.ts";
 import { t } from "../strings.ts";
@@ -14,16 +14,10 @@ export interface Crumb {
   readonly to: Route | null;
 }
 
-const age = computed(() => (lastData.value === null ? "" : format.ago((now.value - lastData.value) / 1000)));
-
-const waterText = computed(() => {
-  const texts: Record<Water, string> = {
-    live: t.water.live(age.value),
-    idle: t.water.idle(age.value),
-    lost: t.water.lost(age.value),
-    connecting: t.water.connecting,
-  };
-  return texts[water.value];
+const details = computed(() => {
+  const age = lastData.value === null ? null : format.ago((now.value - lastData.value) / 1000);
+  const said = age === null ? [] : [t.water.lastData(age)];
+  return water.value === "lost" ? [...said, t.water.retrying] : said;
 });
 
 const THEMES: readonly Theme[] = ["auto", "light", "dark"];
@@ -94,7 +88,10 @@ export function Shell(props: { crumbs: readonly Crumb[]; children: ComponentChil
             ))}
           </nav>
           <span class={styles.age} data-water={water.value}>
-            {waterText}
+            {t.water[water.value]}
+            {details.value.map((text) => (
+              <span key={text} class={styles.detail}>{` · ${text}`}</span>
+            ))}
           </span>
           <ThemeSwitch />
         </div>

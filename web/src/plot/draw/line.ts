@@ -30,7 +30,9 @@ export function drawPlan(plan: Plan, to: Surface): void {
   const { context: c } = to;
   c.save();
   c.beginPath();
-  c.rect(to.left, to.top, to.width, to.height);
+  // The last point's dot may stand half outside.
+  const air = 4 * to.ratio;
+  c.rect(to.left - air, to.top - air, to.width + 2 * air, to.height + air);
   c.clip();
   c.lineJoin = "round";
   c.lineWidth = strokeWidth(plan.lines.length) * to.ratio;
