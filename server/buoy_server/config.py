@@ -1,0 +1,91 @@
+"""Options of the server: command line before environment before default."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from buoy_server.errors import StartError
+
+METADATA_SCHEMES = ("sqlite", "postgresql")
+METRICS_SCHEMES = ("chdb", "clickhouse", "clickhouses")
+OBJECTS_SCHEMES = ("file", "s3")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the server was asked to be. The three URLs are complete: defaults are filled in."""
+
+    host: str
+    port: int
+    data_dir: Path
+    metadata_url: str
+    metrics_url: str
+    objects_url: str
+
+    @property
+    def base_url(self) -> str:
+        """The address that is printed and stored for clients of this machine."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
+
+
+def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
+    """Reads the options.
+
+    Raises:
+        StartError: A URL has a scheme the server does not know, or the port is not a number.
+        SystemExit: The command line is wrong (code 2) or asks for help.
+    """
+    given = _parser().parse_args(arguments)
+
+    def option(name: str, default: str) -> str:
+        value = getattr(given, name)
+        return str(environment.get(f"BUOY_SERVER_{name.upper()}") or default) if value is None else str(value)
+
+    data_dir = Path(option("data_dir", platformdirs.user_data_dir("buoy", appauthor=False)))
+    data_dir = data_dir.expanduser().absolute()
+    return Options(
+        host=option("host", "127.0.0.1"),
+        port=_port(option("port", "8765")),
+        data_dir=data_dir,
+        metadata_url=_url(
+            "metadata", option("metadata_url", f"sqlite:///{data_dir}/metadata.sqlite"), METADATA_SCHEMES
+        ),
+        metrics_url=_url("metrics", option("metrics_url", f"chdb:///{data_dir}/metrics"), METRICS_SCHEMES),
+        objects_url=_url("objects", option("objects_url", f"file://{data_dir}/objects"), OBJECTS_SCHEMES),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="buoy server",
+        description="Collects runs and shows them in the browser. Every option is also BUOY_SERVER_...",
+    )
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on, 0 for any free one (8765)")
+    parser.add_argument("--data-dir", help="folder for everything the server keeps")
+    parser.add_argument("--metadata-url", help="sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
+    parser.add_argument("--metrics-url", help="chdb:///PATH or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE")
+    parser.add_argument("--objects-url", help="file:///PATH or s3://BUCKET/PREFIX")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise StartError(f"port {text!r} is not a number from 0 to 65535; give another one with --port")
+    return int(text)
+
+
+def _url(what: str, url: str, schemes: tuple[str, ...]) -> str:
+    scheme, separator, _ = url.partition("://")
+    # SQLAlchemy names drivers after a plus sign; people copy such URLs.
+    if not separator or scheme.partition("+")[0] not in schemes:
+        known = ", ".join(f"{name}://" for name in schemes)
+        raise StartError(f"--{what}-url has the unknown scheme {scheme!r}; use one of {known}")
+    return url

@@ -1,0 +1,1 @@
+"""From uploaded blocks to the stores, each record exactly once."""

@@ -1,0 +1,197 @@
+"""The one transaction that makes an upload count: position, revisions and all metadata move together or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
+
+from buoy_server import faults
+from buoy_server.errors import Busy
+from buoy_server.ingest.catalogue import next_rev
+from buoy_server.ingest.changes import Changes
+from buoy_server.ingest.run_state import apply_run
+from buoy_server.ingest.statistics import Tally
+from buoy_server.ingest.streams import StreamState
+from buoy_server.metadata.engine import Metadata, digest
+from buoy_server.metadata.schema import (
+    ATTEMPTS,
+    EVENTS,
+    GAPS,
+    METRIC_DEFS,
+    PROJECTS,
+    SERIES,
+    STREAMS,
+    SUMMARY_VALUES,
+    WRITER_KEYS,
+)
+
+SeriesTallies = list[tuple[int, int, bool, Tally]]
+"""(key, rank, system, tally) in the order in which they apply."""
+
+
+def commit(
+    metadata: Metadata, state: StreamState, changes: Changes, found: SeriesTallies, rank: int | None
+) -> int:
+    """Stores everything of an upload except its points, which are in the metrics store by now.
+
+    Args:
+        metadata: The store.
+        state: The stream as it was before; not changed.
+        changes: What the records say.
+        found: What the points add to their series.
+        rank: Rank of the daemon's own samples from now on.
+
+    Returns:
+        The project's new revision.
+
+    Raises:
+        Busy: Another replica has moved the stream meanwhile; nothing is stored, the client sends again.
+    """
+    with metadata.write() as connection:
+        rev = _commit(metadata, connection, state, changes, found, rank)
+        faults.point(faults.BEFORE_COMMIT)
+    faults.point(faults.AFTER_COMMIT)
+    return rev
+
+
+def _commit(
+    metadata: Metadata,
+    connection: Connection,
+    state: StreamState,
+    changes: Changes,
+    found: SeriesTallies,
+    rank: int | None,
+) -> int:
+    owner = state.owner
+    moved = connection.execute(
+        update(STREAMS)
+        .where(STREAMS.c.id == owner.stream, STREAMS.c.next_seq == state.next_seq)
+        .values(next_seq=changes.next_seq, rank=rank)
+    )
+    if moved.rowcount != 1:
+        raise Busy("stream_moved", "Another server works on this stream; send again.")
+    rev = next_rev(connection, owner.project)
+    activity = case((PROJECTS.c.activity_us < changes.last_us, changes.last_us), else_=PROJECTS.c.activity_us)
+    connection.execute(update(PROJECTS).where(PROJECTS.c.id == owner.project).values(activity_us=activity))
+    _store_names(metadata, connection, owner.stream, changes)
+    _store_series(metadata, connection, state, found, rev)
+    _store_first_step(connection, state, found)
+    for gap in changes.gaps:
+        connection.execute(metadata.upsert(GAPS).values(stream=owner.stream, **gap).on_conflict_do_nothing())
+    for event in changes.events:
+        row = {"stream": owner.stream, "run": owner.run, **event}
+        connection.execute(metadata.upsert(EVENTS).values(row).on_conflict_do_nothing())
+    _store_metrics(metadata, connection, owner.run, changes)
+    _store_summary(metadata, connection, state, changes)
+    apply_run(metadata, connection, state, changes, last_steps(found), rev)
+    return rev
+
+
+def last_steps(found: Iterable[tuple[int, int, bool, Tally]]) -> dict[int, int]:
+    """The highest step of each rank's own points in an upload."""
+    steps: dict[int, int] = {}
+    for _, rank, system, tally in found:
+        if not system:
+            steps[rank] = max(steps.get(rank, tally.last_step), tally.last_step)
+    return steps
+
+
+def _store_names(metadata: Metadata, connection: Connection, stream: int, changes: Changes) -> None:
+    rows = [
+        {"stream": stream, "writer_id": writer_id, "key_id": key_id, "name": name}
+        for writer_id, names in changes.names.items()
+        for key_id, name in names.items()
+    ]
+    if rows:
+        connection.execute(metadata.upsert(WRITER_KEYS).on_conflict_do_nothing(), rows)
+
+
+def _store_series(
+    metadata: Metadata, connection: Connection, state: StreamState, found: SeriesTallies, rev: int
+) -> None:
+    if not found:
+        return
+    rows = []
+    for key, rank, _, tally in found:
+        row = asdict(tally)
+        # After a crash the engine may hold points twice; readers of this series must look for duplicates.
+        row["ascending"] = int(tally.ascending and not state.doubtful)
+        rows.append(
+            {"run": state.owner.run, "key": key, "rank": rank, "attempt": state.owner.attempt}
+            | row
+            | {"last_stream": state.owner.stream, "gen": 0, "rev": rev}
+        )
+    statement = metadata.upsert(SERIES)
+    merged = _merge(SERIES.c, statement.excluded)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["run", "key", "rank", "attempt"], set_=merged), rows
+    )
+
+
+def _merge(old: Any, new: Any) -> dict[str, ColumnElement[Any]]:
+    """A series' statistics after an addition, as SQL, so that no reader's copy can be stale."""
+    later, earlier = new.last_step >= old.last_step, new.first_step < old.first_step
+    onward = new.first_step > old.last_step
+    merged: dict[str, ColumnElement[Any]] = {
+        name: old[name] + new[name] for name in ("n", "texts", "total", "finite")
+    }
+    for name, condition in (("first_value", earlier), ("last_value", later)):
+        merged[name] = case((condition, new[name]), else_=old[name])
+    for name in ("first_step", "first_us", "minimum"):
+        merged[name] = case((or_(old[name].is_(None), new[name] < old[name]), new[name]), else_=old[name])
+    for name in ("last_step", "last_us", "maximum"):
+        merged[name] = case((or_(old[name].is_(None), new[name] > old[name]), new[name]), else_=old[name])
+    merged["last_stream"], merged["last_seq"], merged["rev"] = new.last_stream, new.last_seq, new.rev
+    merged["ascending"] = case((and_(old.ascending == 1, new.ascending == 1, onward), 1), else_=0)
+    merged["gen"] = case((and_(new.ascending == 1, onward), old.gen), else_=old.gen + 1)
+    return merged
+
+
+def _store_first_step(connection: Connection, state: StreamState, found: SeriesTallies) -> None:
+    steps = [tally.first_step for _, _, system, tally in found if not system]
+    if steps:
+        first = min(steps)
+        lower = or_(ATTEMPTS.c.first_step.is_(None), ATTEMPTS.c.first_step > first)
+        mine = and_(ATTEMPTS.c.run == state.owner.run, ATTEMPTS.c.attempt == state.owner.attempt)
+        connection.execute(update(ATTEMPTS).where(mine, lower).values(first_step=first))
+
+
+def _store_metrics(metadata: Metadata, connection: Connection, run: int, changes: Changes) -> None:
+    for definition, overwrite in changes.metrics:
+        name = str(definition["name"])
+        mine = and_(METRIC_DEFS.c.run == run, METRIC_DEFS.c.digest == digest(name))
+        before = connection.execute(select(METRIC_DEFS.c.definition).where(mine)).scalar()
+        merged: Mapping[str, object] = (
+            definition if overwrite or before is None else json.loads(before) | definition
+        )
+        row = {"run": run, "name": name, "digest": digest(name), "definition": json.dumps(merged)}
+        statement = metadata.upsert(METRIC_DEFS).values(row)
+        changed = {"definition": statement.excluded.definition}
+        connection.execute(statement.on_conflict_do_update(index_elements=["run", "digest"], set_=changed))
+
+
+def _store_summary(metadata: Metadata, connection: Connection, state: StreamState, changes: Changes) -> None:
+    owner = state.owner
+    for change in changes.summary:
+        for key, value in change.replaced.items():
+            row = {
+                "run": owner.run,
+                "key": key,
+                "digest": digest(key),
+                "value": value,
+                "attempt": owner.attempt,
+                "stream": owner.stream,
+                "seq": change.seq,
+            }
+            statement = metadata.upsert(SUMMARY_VALUES).values(row)
+            changed = {name: statement.excluded[name] for name in ("value", "attempt", "stream", "seq")}
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["run", "digest"], set_=changed)
+            )
+        for key in change.removed:
+            mine = and_(SUMMARY_VALUES.c.run == owner.run, SUMMARY_VALUES.c.digest == digest(key))
+            connection.execute(SUMMARY_VALUES.delete().where(mine))

@@ -1,0 +1,106 @@
+"""A run's own row: names, config, writers, and the state that follows from the writers of its latest attempt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import Connection, and_, func, or_, select, update
+
+from buoy_server.ingest.changes import Changes, JsonUpdate
+from buoy_server.ingest.streams import DAEMON_WRITER, StreamState
+from buoy_server.metadata.engine import Metadata
+from buoy_server.metadata.schema import ATTEMPTS, RUNS, STREAMS, WRITERS
+
+_WORST_FIRST = ("running", "crashed", "killed", "failed", "finished")
+
+
+def run_state(states: Iterable[str]) -> str:
+    """The state of a run from those of its latest attempt's writers: running while any is, then the worst."""
+    present = set(states)
+    return next((state for state in _WORST_FIRST if state in present), "running")
+
+
+def apply_run(
+    metadata: Metadata,
+    connection: Connection,
+    state: StreamState,
+    changes: Changes,
+    last_steps: dict[int, int],
+    rev: int,
+) -> None:
+    """Brings the writers and the run up to date."""
+    _store_writers(metadata, connection, state, changes)
+    _store_last_steps(connection, state, changes, last_steps)
+    run = state.owner.run
+    before = connection.execute(select(RUNS).where(RUNS.c.id == run).with_for_update()).one()
+    values: dict[str, object] = dict(changes.run)
+    if changes.config:
+        values["config"] = _updated(before.config, changes.config)
+    if changes.metadata:
+        parts = {rank: json.loads(str(text)) for rank, text in changes.metadata.items()}
+        values["metadata"] = json.dumps(json.loads(before.metadata) | parts)
+    if changes.writers or changes.ended or changes.start is not None:
+        values |= _derived(connection, run)
+    starts = [writer["started_us"] for writer in changes.writers.values()]
+    values["created_us"] = min([before.created_us, *starts])
+    values["started_us"] = min([before.started_us, *starts])
+    values["heartbeat_us"] = max(before.heartbeat_us, changes.last_us)
+    connection.execute(update(RUNS).where(RUNS.c.id == run).values(rev=rev, **values))
+
+
+def _store_writers(metadata: Metadata, connection: Connection, state: StreamState, changes: Changes) -> None:
+    stream = state.owner.stream
+    for writer_id, writer in changes.writers.items():
+        row = {"stream": stream, "writer_id": writer_id, "state": "running", "records_dropped": 0, **writer}
+        statement = metadata.upsert(WRITERS).values(row)
+        # What a repeated start says is what the first one said; the end, if any, stays.
+        connection.execute(statement.on_conflict_do_nothing(index_elements=["stream", "writer_id"]))
+    for writer_id, end in changes.ended.items():
+        mine = and_(WRITERS.c.stream == stream, WRITERS.c.writer_id == writer_id)
+        connection.execute(update(WRITERS).where(mine).values(end))
+
+
+def _store_last_steps(
+    connection: Connection, state: StreamState, changes: Changes, last_steps: dict[int, int]
+) -> None:
+    for rank, step in last_steps.items():
+        mine = and_(WRITERS.c.stream == state.owner.stream, WRITERS.c.rank == rank)
+        lower = or_(WRITERS.c.last_step.is_(None), WRITERS.c.last_step < step)
+        connection.execute(update(WRITERS).where(mine, lower).values(last_step=step))
+
+
+def _derived(connection: Connection, run: int) -> dict[str, object]:
+    """What the run's row says of its attempts and writers."""
+    latest = connection.execute(
+        select(func.max(ATTEMPTS.c.attempt), func.count(), func.min(ATTEMPTS.c.started_us)).where(
+            ATTEMPTS.c.run == run
+        )
+    ).one()
+    writers = connection.execute(
+        select(WRITERS)
+        .join(STREAMS, STREAMS.c.id == WRITERS.c.stream)
+        .where(STREAMS.c.run == run, STREAMS.c.attempt == latest[0], WRITERS.c.writer_id != DAEMON_WRITER)
+        .order_by(WRITERS.c.rank, WRITERS.c.started_us)
+    ).all()
+    state = run_state(writer.state for writer in writers)
+    codes = [writer.exit_code for writer in writers if writer.exit_code is not None]
+    ends = [writer.ended_us for writer in writers if writer.ended_us is not None]
+    return {
+        "state": state,
+        "exit_code": None
+        if state == "running"
+        else next((code for code in codes if code), codes[0] if codes else None),
+        "ended_us": None if state == "running" or not ends else max(ends),
+        "attempts": latest[1],
+        "host": writers[0].host if writers else "",
+    }
+
+
+def _updated(before: str, updates: list[JsonUpdate]) -> str:
+    config = json.loads(before)
+    for change in updates:
+        config |= {key: json.loads(value) for key, value in change.replaced.items()}
+        for key in change.removed:
+            config.pop(key, None)
+    return json.dumps(config, separators=(",", ":"))

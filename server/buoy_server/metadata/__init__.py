@@ -1,0 +1,1 @@
+"""The metadata store: projects, runs, streams, series statistics, in SQL."""

@@ -1,0 +1,109 @@
+"""Opens the metrics engine, embedded or remote, and hands out its clients.
+
+chDB takes one engine and one path a process; any number of client handles share it, each for one call at a time. A pool bounds
+how many questions run at once, and with the limit per query that bounds the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from buoy_server.errors import Busy, StartError
+from buoy_server.metrics.tables import migrate
+
+_CLIENTS = 4
+_WAIT_S = 60.0
+_QUERY_BYTES_MAX = 2 << 30
+
+_CLIENT_SETTINGS = {
+    "max_memory_usage": str(_QUERY_BYTES_MAX),
+    "max_execution_time": "60",
+    "max_threads": str(min(8, os.cpu_count() or 1)),
+}
+
+
+class MetricsEngine:
+    """A pool of clients of one ClickHouse engine. Thread-safe."""
+
+    def __init__(self, clients: list[Client]) -> None:
+        self._clients = clients
+        self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
+        for client in clients:
+            self._idle.put(client)
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Lends a client to this thread; waits for one.
+
+        Raises:
+            Busy: None came back in time.
+        """
+        try:
+            client = self._idle.get(timeout=_WAIT_S)
+        except queue.Empty:
+            raise Busy("busy", "Too many metrics queries are running; try again shortly.") from None
+        try:
+            yield client
+        finally:
+            self._idle.put(client)
+
+    def close(self) -> None:
+        """Closes all clients; the embedded engine ends with the last one."""
+        for client in self._clients:
+            client.close()
+
+
+def open_engine(url: str) -> MetricsEngine:
+    """Opens `chdb:///PATH` or `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE` and brings the tables up to date.
+
+    Raises:
+        StartError: It cannot be opened, or a newer server made the tables.
+    """
+    parts = urlsplit(url)
+    where = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
+    try:
+        first = _connect(url)
+    except (ClickHouseError, OSError, RuntimeError) as error:
+        raise StartError(
+            f"the metrics in {where} cannot be opened ({_first_line(error)}); check --metrics-url"
+        ) from error
+    try:
+        migrate(first, where)
+        return MetricsEngine([first, *(_connect(url) for _ in range(_CLIENTS - 1))])
+    except StartError:
+        first.close()
+        raise
+    except ClickHouseError as error:
+        first.close()
+        raise StartError(f"the metrics in {where} cannot be used ({_first_line(error)})") from error
+
+
+def _connect(url: str) -> Client:
+    parts = urlsplit(url)
+    if parts.scheme == "chdb":
+        folder = Path(unquote(parts.path))
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return clickhouse_connect.get_client(interface="chdb", path=str(folder), settings=_CLIENT_SETTINGS)
+    return clickhouse_connect.get_client(
+        interface="https" if parts.scheme == "clickhouses" else "http",
+        host=parts.hostname or "localhost",
+        port=parts.port or (8443 if parts.scheme == "clickhouses" else 8123),
+        username=unquote(parts.username or "default"),
+        password=unquote(parts.password or ""),
+        database=parts.path.strip("/") or "default",
+        settings=_CLIENT_SETTINGS,
+        autogenerate_session_id=False,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

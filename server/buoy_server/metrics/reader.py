@@ -1,0 +1,137 @@
+"""Reads series: counts, buckets, raw points. The engine reduces; columns come back as arrays, never as objects per point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from buoy_server.metrics.engine import MetricsEngine
+from buoy_server.metrics.selection import Selection, SeriesKey
+
+Columns = dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """What x is.
+
+    Attributes:
+        kind: `step`, `wall` (seconds since 1970) or `rel` (seconds since the run's start).
+        starts_us: Start of each run, for `rel`.
+    """
+
+    kind: str = "step"
+    starts_us: dict[int, int] = field(default_factory=dict)
+
+    def expression(self) -> tuple[str, dict[str, object]]:
+        """x as SQL over the columns of points."""
+        if self.kind == "step":
+            return "step", {}
+        if self.kind == "wall":
+            return "(time_us / 1000000)", {}
+        runs = list(self.starts_us)
+        if len(runs) == 1:
+            return "((time_us - {start:Int64}) / 1000000)", {"start": self.starts_us[runs[0]]}
+        return (
+            "((time_us - transform(run, {start_runs:Array(UInt64)}, {starts:Array(Int64)}, toInt64(0))) / 1000000)",
+            {"start_runs": runs, "starts": [self.starts_us[run] for run in runs]},
+        )
+
+    def bucket(self, exponent: int) -> tuple[str, dict[str, object]]:
+        """The number of x's dyadic bucket."""
+        x, parameters = self.expression()
+        if self.kind == "step":
+            return f"bitShiftRight({x}, {{exponent:UInt8}})", parameters | {"exponent": exponent}
+        return f"toInt64(floor({x} * {{scale:Float64}}))", parameters | {"scale": 2.0**-exponent}
+
+
+class MetricsReader:
+    """The read side of the metrics. Thread-safe."""
+
+    def __init__(self, engine: MetricsEngine) -> None:
+        self._engine = engine
+
+    def extents(
+        self, selection: Selection, axis: Axis, window: tuple[float, float] | None
+    ) -> dict[SeriesKey, Columns]:
+        """n, x_min, x_max, last_x, last_y and last_t of each series, within the window if there is one."""
+        x, parameters = axis.expression()
+        source, bound = selection.source()
+        condition, more = _window(x, window)
+        sql = (
+            f"SELECT run, key, rank, count() AS n, min({x}) AS x_min, max({x}) AS x_max, "
+            f"argMax(value, ({x}, step)) AS last_y, max(time_us) AS last_t FROM {source} {condition} "
+            "GROUP BY run, key, rank ORDER BY run, key, rank"
+        )
+        return dict(self._series(sql, parameters | bound | more))
+
+    def buckets(
+        self, selection: Selection, axis: Axis, exponent: int, window: tuple[float, float] | None
+    ) -> dict[SeriesKey, Columns]:
+        """idx, n, min, max, last and mean of each bucket that has points. Extremes and mean are over finite values."""
+        bucket, parameters = axis.bucket(exponent)
+        x, _ = axis.expression()
+        source, bound = selection.source()
+        condition, more = _window(x, window)
+        sql = (
+            f"SELECT run, key, rank, {bucket} AS idx, count() AS n, countIf(isFinite(value)) AS finite, "
+            "minIf(value, isFinite(value)) AS low, maxIf(value, isFinite(value)) AS high, "
+            f"argMax(value, ({x}, step)) AS last, avgIf(value, isFinite(value)) AS mean "
+            f"FROM {source} {condition} GROUP BY run, key, rank, idx ORDER BY run, key, rank, idx"
+        )
+        found = {}
+        for series, columns in self._series(sql, parameters | bound | more):
+            # minIf gives 0 where no value is finite.
+            none = columns.pop("finite") == 0
+            columns["min"] = np.where(none, np.nan, columns.pop("low"))
+            columns["max"] = np.where(none, np.nan, columns.pop("high"))
+            found[series] = columns
+        return found
+
+    def raw(
+        self, selection: Selection, axis: Axis, window: tuple[float, float] | None
+    ) -> dict[SeriesKey, Columns]:
+        """x and y of every point, by x."""
+        x, parameters = axis.expression()
+        source, bound = selection.source()
+        condition, more = _window(x, window)
+        sql = f"SELECT run, key, rank, {x} AS x, value AS y FROM {source} {condition} ORDER BY run, key, rank, x, step"
+        return dict(self._series(sql, parameters | bound | more))
+
+    def query(self, sql: str, parameters: dict[str, object]) -> Columns:
+        """Any question whose columns are numbers or text, as arrays."""
+        return {name: _array(column) for name, column in zip(*self._table(sql, parameters), strict=True)}
+
+    def _series(self, sql: str, parameters: dict[str, object]) -> Iterator[tuple[SeriesKey, Columns]]:
+        """Cuts an answer that is ordered by run, key and rank into series."""
+        columns = self.query(sql, parameters)
+        run, key, rank = columns.pop("run"), columns.pop("key"), columns.pop("rank")
+        if not len(run):
+            return
+        change = (run[1:] != run[:-1]) | (key[1:] != key[:-1]) | (rank[1:] != rank[:-1])
+        begins = np.flatnonzero(np.r_[True, change]).tolist()
+        for begin, end in zip(begins, [*begins[1:], len(run)], strict=True):
+            series = int(run[begin]), int(key[begin]), int(rank[begin])
+            yield series, {name: column[begin:end] for name, column in columns.items()}
+
+    def _table(self, sql: str, parameters: dict[str, object]) -> tuple[list[str], list[pa.ChunkedArray]]:
+        with self._engine.client() as client:
+            table = client.query_arrow(sql, parameters=parameters)
+        return table.column_names, table.columns
+
+
+def _window(x: str, window: tuple[float, float] | None) -> tuple[str, dict[str, object]]:
+    if window is None:
+        return "", {}
+    return (
+        f"WHERE {x} >= {{window_low:Float64}} AND {x} < {{window_high:Float64}}",
+        {"window_low": window[0], "window_high": window[1]},
+    )
+
+
+def _array(column: pa.ChunkedArray) -> NDArray[np.generic]:
+    return column.to_numpy()

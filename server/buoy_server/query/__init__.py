@@ -1,0 +1,1 @@
+"""Questions about runs and series; knows no HTTP."""

@@ -1,0 +1,216 @@
+"""Finds projects, runs, keys and series statistics in SQL for the questions that follow."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, func, select
+
+from buoy_server.errors import Missing
+from buoy_server.metadata.engine import digest
+from buoy_server.metadata.schema import ATTEMPTS, KEYS, METRIC_DEFS, PROJECTS, RUNS, SERIES
+from buoy_server.metrics.selection import Limit
+
+_IN_MAX = 500
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project's ids, names and revision."""
+
+    id: int
+    entity: str
+    name: str
+    rev: int
+
+    @property
+    def path(self) -> str:
+        """`entity:project`, as addresses have it."""
+        return f"{self.entity}:{self.name}"
+
+
+def find_project(connection: Connection, path: str) -> Project:
+    """The project of `entity:project`.
+
+    Raises:
+        Missing: There is none.
+    """
+    entity, _, name = path.partition(":")
+    row = connection.execute(
+        select(PROJECTS).where(PROJECTS.c.entity == entity, PROJECTS.c.name == name)
+    ).one_or_none()
+    if row is None:
+        raise Missing("no_such_project", f"There is no project {path}.")
+    return Project(row.id, row.entity, row.name, row.rev)
+
+
+def find_run(connection: Connection, project: Project, run_id: str) -> Row[tuple[object, ...]]:
+    """A run's row.
+
+    Raises:
+        Missing: The project has no such run.
+    """
+    row = connection.execute(
+        select(RUNS).where(RUNS.c.project == project.id, RUNS.c.run_id == run_id)
+    ).one_or_none()
+    if row is None:
+        raise Missing("no_such_run", f"The project {project.path} has no run {run_id}.")
+    return row
+
+
+def list_projects(connection: Connection) -> list[dict[str, object]]:
+    """All projects, the latest activity first."""
+    live = func.count().filter(RUNS.c.state == "running")
+    counts = {
+        row.project: (row.runs, row.live)
+        for row in connection.execute(
+            select(RUNS.c.project, func.count().label("runs"), live.label("live")).group_by(RUNS.c.project)
+        )
+    }
+    found = []
+    for row in connection.execute(select(PROJECTS).order_by(PROJECTS.c.activity_us.desc(), PROJECTS.c.id)):
+        runs, running = counts.get(row.id, (0, 0))
+        found.append(
+            {
+                "id": f"{row.entity}:{row.name}",
+                "entity": row.entity,
+                "name": row.name,
+                "rev": row.rev,
+                "runs": runs,
+                "live": running,
+                "created_us": row.created_us,
+                "last_activity_us": row.activity_us,
+            }
+        )
+    return found
+
+
+def runs_by_id(
+    connection: Connection, project: Project, run_ids: Sequence[str]
+) -> dict[str, tuple[int, int]]:
+    """Id in SQL and start in microseconds of runs, by their run ids; unknown ones are left out."""
+    found = {}
+    for part in _parts(list(dict.fromkeys(run_ids))):
+        chosen = select(RUNS.c.run_id, RUNS.c.id, RUNS.c.started_us).where(
+            RUNS.c.project == project.id, RUNS.c.run_id.in_(part)
+        )
+        found.update({row.run_id: (row.id, row.started_us) for row in connection.execute(chosen)})
+    return found
+
+
+def keys_by_name(
+    connection: Connection, project: Project, names: Sequence[str], *, system: bool
+) -> dict[str, int]:
+    """Catalogue ids of keys; unknown ones are left out."""
+    found = {}
+    for part in _parts(list(dict.fromkeys(names))):
+        chosen = select(KEYS.c.name, KEYS.c.id).where(
+            KEYS.c.project == project.id,
+            KEYS.c.system == int(system),
+            KEYS.c.digest.in_([digest(name) for name in part]),
+        )
+        found.update({row.name: row.id for row in connection.execute(chosen)})
+    return found
+
+
+def limits_of(connection: Connection, runs: Iterable[int]) -> dict[int, list[Limit]]:
+    """For each run with superseded attempts, from which step on each of them is superseded."""
+    attempts: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for part in _parts(list(runs)):
+        rows = connection.execute(
+            select(ATTEMPTS.c.run, ATTEMPTS.c.attempt, ATTEMPTS.c.first_step)
+            .where(ATTEMPTS.c.run.in_(part), ATTEMPTS.c.first_step.is_not(None))
+            .order_by(ATTEMPTS.c.run, ATTEMPTS.c.attempt)
+        )
+        for row in rows:
+            attempts[row.run].append((row.attempt, row.first_step))
+    return {run: superseded(run, listed) for run, listed in attempts.items() if len(listed) > 1}
+
+
+def superseded(run: int, attempts: Sequence[tuple[int, int]]) -> list[Limit]:
+    """The limits of a run from its attempts as (number, first step), ascending by number. The last one has none."""
+    limits: list[Limit] = []
+    lowest: int | None = None
+    for attempt, first_step in reversed(attempts):
+        if lowest is not None:
+            limits.append(Limit(run, attempt, lowest))
+        lowest = first_step if lowest is None else min(lowest, first_step)
+    return limits[::-1]
+
+
+def list_keys(
+    connection: Connection, project: Project, run: int | None, kind: str | None, since: int
+) -> list[dict[str, object]]:
+    """The key catalogue: of the project or of one run, added after a revision."""
+    steps = _step_metrics(connection, project, run)
+    chosen = (
+        select(
+            KEYS.c.name,
+            KEYS.c.system,
+            func.count(SERIES.c.run.distinct()).label("runs"),
+            func.sum(SERIES.c.n).label("n"),
+            func.sum(SERIES.c.texts).label("texts"),
+            func.max(SERIES.c.last_step).label("last_step"),
+            KEYS.c.id,
+        )
+        .join(SERIES, SERIES.c.key == KEYS.c.id)
+        .where(KEYS.c.project == project.id, KEYS.c.rev > since)
+        .group_by(KEYS.c.id, KEYS.c.name, KEYS.c.system)
+        .order_by(KEYS.c.system, KEYS.c.name)
+    )
+    ranks = (
+        select(SERIES.c.key, SERIES.c.rank)
+        .join(KEYS, KEYS.c.id == SERIES.c.key)
+        .where(KEYS.c.project == project.id)
+        .distinct()
+    )
+    if run is not None:
+        chosen, ranks = chosen.where(SERIES.c.run == run), ranks.where(SERIES.c.run == run)
+    ranks_of: dict[int, list[int]] = defaultdict(list)
+    for row in connection.execute(ranks.order_by(SERIES.c.rank)):
+        ranks_of[row.key].append(row.rank)
+    found = []
+    for row in connection.execute(chosen):
+        what = "system" if row.system else "scalar" if row.n else "text"
+        if kind in (None, what):
+            found.append(
+                {
+                    "key": row.name,
+                    "kind": what,
+                    "runs": row.runs,
+                    "ranks": ranks_of[row.id],
+                    "n": int(row.n) or int(row.texts),
+                    "last_step": None if row.system else row.last_step,
+                    "step_metric": None if row.system else _step_metric(steps, row.name),
+                }
+            )
+    return found
+
+
+def _step_metrics(connection: Connection, project: Project, run: int | None) -> dict[str, str]:
+    chosen = select(METRIC_DEFS.c.name, METRIC_DEFS.c.definition).join(RUNS, RUNS.c.id == METRIC_DEFS.c.run)
+    chosen = chosen.where(RUNS.c.project == project.id).order_by(RUNS.c.id)
+    if run is not None:
+        chosen = chosen.where(RUNS.c.id == run)
+    definitions = {row.name: json.loads(row.definition) for row in connection.execute(chosen)}
+    return {
+        name: definition["step_metric"]
+        for name, definition in definitions.items()
+        if definition.get("step_metric")
+    }
+
+
+def _step_metric(steps: dict[str, str], key: str) -> str | None:
+    """The exact definition, else the longest prefix that ends with a star."""
+    if key in steps:
+        return steps[key]
+    prefixes = [name for name in steps if name.endswith("*") and key.startswith(name[:-1])]
+    return steps[max(prefixes, key=len)] if prefixes else None
+
+
+def _parts(items: list[object] | list[str] | list[int]) -> Iterable[list[object]]:  # type: ignore[misc]
+    for begin in range(0, len(items), _IN_MAX):
+        yield list(items[begin : begin + _IN_MAX])

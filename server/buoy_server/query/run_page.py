@@ -1,0 +1,127 @@
+"""Everything about one run, for its page."""
+
+from __future__ import annotations
+
+import json
+
+from sqlalchemy import Connection, Row, select
+
+from buoy_server.ingest.run_state import run_state
+from buoy_server.ingest.streams import DAEMON_WRITER
+from buoy_server.metadata.schema import ATTEMPTS, EVENTS, GAPS, METRIC_DEFS, STREAMS, WRITERS
+from buoy_server.query.catalogue import Project, find_run
+from buoy_server.query.summaries import summaries
+
+_EVENTS_MAX = 1000
+
+
+def describe_run(connection: Connection, project: Project, run_id: str) -> dict[str, object]:
+    """A run with its config, summary, attempts, writers, losses and events. Values are tagged JSON.
+
+    Raises:
+        Missing: The project has no such run.
+    """
+    run = find_run(connection, project, run_id)
+    writers = _writers(connection, run.id)
+    return {
+        "id": run.run_id,
+        "entity": project.entity,
+        "project": project.name,
+        "name": run.name,
+        "notes": run.notes,
+        "tags": json.loads(run.tags),
+        "group": run.group_name,
+        "job_type": run.job_type,
+        "host": run.host,
+        "state": run.state,
+        "exit_code": run.exit_code,
+        "created_us": run.created_us,
+        "started_us": run.started_us,
+        "ended_us": run.ended_us,
+        "heartbeat_us": run.heartbeat_us,
+        "rev": run.rev,
+        "config": json.loads(run.config),
+        "summary": summaries(connection, [run.id])[run.id],
+        "metrics": [
+            json.loads(row.definition)
+            for row in connection.execute(
+                select(METRIC_DEFS).where(METRIC_DEFS.c.run == run.id).order_by(METRIC_DEFS.c.name)
+            )
+        ],
+        "metadata": _metadata(run.metadata),
+        "attempts": _attempts(connection, run.id, writers),
+        "writers": [_writer(row) for row in writers],
+        "gaps": _gaps(connection, run.id),
+        "events": _events(connection, run.id),
+    }
+
+
+def _metadata(text: str) -> object:
+    """What the lowest rank says about its process; the others say much the same."""
+    ranks = json.loads(text)
+    return ranks[min(ranks, key=int)] if ranks else {}
+
+
+def _writers(connection: Connection, run: int) -> list[Row[tuple[object, ...]]]:
+    chosen = (
+        select(WRITERS, STREAMS.c.attempt)
+        .join(STREAMS, STREAMS.c.id == WRITERS.c.stream)
+        .where(STREAMS.c.run == run, WRITERS.c.writer_id != DAEMON_WRITER)
+        .order_by(STREAMS.c.attempt, WRITERS.c.rank, WRITERS.c.started_us)
+    )
+    return list(connection.execute(chosen))
+
+
+def _writer(row: Row[tuple[object, ...]]) -> dict[str, object]:
+    names = (
+        "rank",
+        "local_rank",
+        "world_size",
+        "host",
+        "pid",
+        "state",
+        "exit_code",
+        "last_step",
+        "started_us",
+        "ended_us",
+    )
+    return {"id": row.writer_id, "attempt": row.attempt, "records_dropped": row.records_dropped} | {
+        name: getattr(row, name) for name in names
+    }
+
+
+def _attempts(
+    connection: Connection, run: int, writers: list[Row[tuple[object, ...]]]
+) -> list[dict[str, object]]:
+    rows = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.run == run).order_by(ATTEMPTS.c.attempt))
+    return [
+        {
+            "attempt": row.attempt,
+            "started_us": row.started_us,
+            "first_step": row.first_step,
+            "state": run_state(writer.state for writer in writers if writer.attempt == row.attempt),
+        }
+        for row in rows
+    ]
+
+
+def _gaps(connection: Connection, run: int) -> list[dict[str, object]]:
+    chosen = select(GAPS).join(STREAMS, STREAMS.c.id == GAPS.c.stream).where(STREAMS.c.run == run)
+    return [
+        {"first_seq": row.first_seq, "records": row.records, "text": row.text}
+        for row in connection.execute(chosen.order_by(GAPS.c.stream, GAPS.c.first_seq))
+    ]
+
+
+def _events(connection: Connection, run: int) -> list[dict[str, object]]:
+    chosen = select(EVENTS).where(EVENTS.c.run == run).order_by(EVENTS.c.time_us.desc()).limit(_EVENTS_MAX)
+    return [
+        {
+            "time_us": row.time_us,
+            "level": row.level,
+            "code": row.code,
+            "text": row.text,
+            "details": json.loads(row.details),
+        }
+        for row in reversed(list(connection.execute(chosen)))
+    ]

@@ -1,0 +1,247 @@
+"""Answers panels: several series, reduced to dyadic buckets or raw where they have few points.
+
+names -> ids and extents (SQL) -> one exponent a panel -> one question to the engine for all its bucketed series, one for its raw ones
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from buoy_server.metadata.engine import Metadata
+from buoy_server.metrics.reader import Axis, Columns, MetricsReader
+from buoy_server.metrics.selection import Limit, SeriesKey
+from buoy_server.query.buckets import bucket_of, choose_exponent, raw_points_max
+from buoy_server.query.catalogue import Project, find_project, keys_by_name, limits_of, runs_by_id
+from buoy_server.query.known_series import Extent, KnownSeries, find_series, select_series
+
+COLUMNS = ("n", "min", "max", "last", "mean")
+
+
+@dataclass(frozen=True)
+class PanelRequest:
+    """What a panel wants to draw.
+
+    Attributes:
+        id: The client's number for it.
+        keys: Names of keys.
+        runs: Run ids.
+        x: `step`, `rel` (seconds since the run's start) or `wall` (seconds since 1970).
+        exponent: Bucket width 2^exponent; None = choose.
+        pixels: Buckets wanted at most.
+        range: x window, both ends inside; None = all.
+        columns: Of `COLUMNS`.
+        have: Revision that the client holds, by run id.
+        system: System metrics instead of logged ones.
+    """
+
+    id: int
+    keys: Sequence[str]
+    runs: Sequence[str]
+    x: str = "step"
+    exponent: int | None = None
+    pixels: int = 160
+    range: tuple[float, float] | None = None
+    columns: Sequence[str] = COLUMNS
+    have: dict[str, int] = field(default_factory=dict)
+    system: bool = False
+
+
+@dataclass
+class SeriesAnswer:
+    """One series of a panel.
+
+    Attributes:
+        kind: `buckets`, `raw`, `absent` or `unchanged`.
+        first_bucket: Number of the bucket that `idx` counts from.
+        idx: Position of each bucket after the first.
+        columns: For buckets by name; for raw points `x` and `y`.
+    """
+
+    run: str
+    key: str
+    rank: int
+    kind: str
+    rev: int = 0
+    gen: int = 0
+    extent: Extent | None = None
+    first_bucket: int = 0
+    idx: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
+    columns: Columns = field(default_factory=dict)
+
+
+@dataclass
+class PanelAnswer:
+    """All series of a panel, in the order of its runs, then keys, then ranks."""
+
+    id: int
+    exponent: int
+    rev: int
+    series: list[SeriesAnswer]
+
+
+class SeriesQuery:
+    """Answers panels. Thread-safe."""
+
+    def __init__(self, metadata: Metadata, reader: MetricsReader) -> None:
+        self._metadata = metadata
+        self._reader = reader
+
+    def answer(self, path: str, panel: PanelRequest) -> PanelAnswer:
+        """One panel's series.
+
+        Raises:
+            Missing: There is no such project. Unknown runs and keys are `absent` instead.
+        """
+        with self._metadata.read() as connection:
+            project = find_project(connection, path)
+            runs = runs_by_id(connection, project, panel.runs)
+            keys = keys_by_name(connection, project, panel.keys, system=panel.system)
+            ids = [run for run, _ in runs.values()]
+            limits = {} if panel.system else limits_of(connection, ids)
+            known = find_series(connection, ids, list(keys.values()), limits)
+        axis = Axis(panel.x, {run: start for run, start in runs.values()} if panel.x == "rel" else {})
+        return _Panel(self._reader, panel, project, axis, limits, known).answer(runs, keys)
+
+
+class _Panel:
+    """One panel on its way."""
+
+    def __init__(
+        self,
+        reader: MetricsReader,
+        panel: PanelRequest,
+        project: Project,
+        axis: Axis,
+        limits: dict[int, list[Limit]],
+        known: dict[SeriesKey, KnownSeries],
+    ) -> None:
+        self._reader = reader
+        self._panel = panel
+        self._project = project
+        self._axis = axis
+        self._limits = limits
+        self._known = known
+
+    def answer(self, runs: dict[str, tuple[int, int]], keys: dict[str, int]) -> PanelAnswer:
+        """Puts the names back and the series in order."""
+        names = {run: name for name, (run, _) in runs.items()}
+        changed = {
+            series: item
+            for series, item in self._known.items()
+            if item.rev > self._panel.have.get(names[series[0]], -1)
+        }
+        extents = self._extents(list(changed.values()))
+        exponent = self._exponent(extents)
+        drawn = self._draw(list(changed.values()), extents, exponent)
+        answers = []
+        for run_name in self._panel.runs:
+            for key_name in self._panel.keys:
+                run, key = runs.get(run_name, (-1, 0))[0], keys.get(key_name, -1)
+                found = sorted(series for series in self._known if series[:2] == (run, key))
+                if not found:
+                    answers.append(SeriesAnswer(run_name, key_name, 0, "absent"))
+                for series in found:
+                    item = self._known[series]
+                    answer = drawn.get(series) or SeriesAnswer(
+                        "", "", 0, "absent" if series in changed else "unchanged"
+                    )
+                    answer.run, answer.key, answer.rank = run_name, key_name, series[2]
+                    answer.rev, answer.gen, answer.extent = item.rev, item.gen, extents.get(series)
+                    answers.append(answer)
+        return PanelAnswer(self._panel.id, exponent, self._project.rev, answers)
+
+    def _extents(self, known: Sequence[KnownSeries]) -> dict[SeriesKey, Extent]:
+        """The whole of each series; from SQL where that is exact, else from the points."""
+        extents = {
+            item.id: item.extent(self._axis.kind, self._axis.starts_us.get(item.id[0], 0))
+            for item in known
+            if not item.careful
+        }
+        for selection in select_series(
+            [item for item in known if item.careful], self._limits, system=self._panel.system
+        ):
+            for series, columns in self._reader.extents(selection, self._axis, None).items():
+                extents[series] = Extent(
+                    int(columns["n"][0]),
+                    float(columns["x_min"][0]),
+                    float(columns["x_max"][0]),
+                    float(columns["last_y"][0]),
+                    int(columns["last_t"][0]),
+                )
+        return extents
+
+    def _exponent(self, extents: dict[SeriesKey, Extent]) -> int:
+        if self._panel.exponent is not None:
+            return self._panel.exponent
+        integer = self._axis.kind == "step"
+        if self._panel.range is not None:
+            low, high = self._panel.range
+        elif extents:
+            low = min(extent.x_min for extent in extents.values())
+            high = max(extent.x_max for extent in extents.values())
+        else:
+            return 0
+        return choose_exponent(low, max(low, high), self._panel.pixels, integer=integer)
+
+    def _window(self, exponent: int) -> tuple[float, float] | None:
+        """The asked range, rounded out to whole buckets: from the first to before the second."""
+        if self._panel.range is None:
+            return None
+        low, high = self._panel.range
+        return bucket_of(low, exponent) * 2.0**exponent, (bucket_of(high, exponent) + 1) * 2.0**exponent
+
+    def _draw(
+        self, known: Sequence[KnownSeries], extents: dict[SeriesKey, Extent], exponent: int
+    ) -> dict[SeriesKey, SeriesAnswer]:
+        window = self._window(exponent)
+        counts = self._counts(known, extents, window)
+        few = raw_points_max(self._panel.pixels)
+        raw = [item for item in known if 0 < counts.get(item.id, 0) <= few]
+        many = [item for item in known if counts.get(item.id, 0) > few]
+        drawn: dict[SeriesKey, SeriesAnswer] = {}
+        for selection in select_series(raw, self._limits, system=self._panel.system):
+            for series, columns in self._reader.raw(selection, self._axis, window).items():
+                columns = {name: column.astype(np.float64) for name, column in columns.items()}
+                drawn[series] = SeriesAnswer("", "", 0, "raw", columns=columns)
+        for selection in select_series(many, self._limits, system=self._panel.system):
+            for series, columns in self._reader.buckets(selection, self._axis, exponent, window).items():
+                drawn[series] = _bucketed(columns, self._panel.columns)
+        return drawn
+
+    def _counts(
+        self,
+        known: Sequence[KnownSeries],
+        extents: dict[SeriesKey, Extent],
+        window: tuple[float, float] | None,
+    ) -> dict[SeriesKey, int]:
+        """Points of each series inside the window."""
+        counts = {series: extent.n for series, extent in extents.items()}
+        if window is None:
+            return counts
+        partial = []
+        for item in known:
+            extent = extents.get(item.id)
+            if extent is None or extent.x_max < window[0] or extent.x_min >= window[1]:
+                counts[item.id] = 0
+            elif extent.x_min < window[0] or extent.x_max >= window[1]:
+                counts[item.id] = 0
+                partial.append(item)
+        for selection in select_series(partial, self._limits, system=self._panel.system):
+            for series, columns in self._reader.extents(selection, self._axis, window).items():
+                counts[series] = int(columns["n"][0])
+        return counts
+
+
+def _bucketed(columns: Columns, wanted: Sequence[str]) -> SeriesAnswer:
+    idx = columns["idx"].astype(np.int64)
+    first = int(idx[0])
+    return SeriesAnswer(
+        "", "", 0, "buckets",
+        first_bucket=first,
+        idx=(idx - first).astype(np.uint32),
+        columns={name: columns[name] for name in COLUMNS if name in wanted},
+    )  # fmt: skip

@@ -1,0 +1,166 @@
+"""A run's summary: the last value of each key, aggregates that define_metric() asked for, and values set by hand.
+
+Several ranks: rank 0 wins, else the lowest rank that has the key. A value set by hand holds until the key is logged later.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Row, select
+
+from buoy_server.metadata.engine import digest
+from buoy_server.metadata.schema import KEYS, METRIC_DEFS, SERIES, SUMMARY_VALUES
+
+_IN_MAX = 500
+
+
+@dataclass(frozen=True)
+class Logged:
+    """What is known of one key of one run in one attempt at its winning rank. Values are tagged JSON."""
+
+    attempt: int
+    stream: int
+    seq: int
+    first_step: int
+    last_step: int
+    first: object
+    last: object
+    minimum: float | None
+    maximum: float | None
+    total: float
+    finite: int
+
+
+def summaries(
+    connection: Connection, runs: Sequence[int], keys: Sequence[str] | None = None
+) -> dict[int, dict[str, object]]:
+    """The summary of each run as tagged JSON values; only some keys if given."""
+    found: dict[int, dict[str, object]] = {run: {} for run in runs}
+    for begin in range(0, len(runs), _IN_MAX):
+        part = list(runs[begin : begin + _IN_MAX])
+        logged = _logged(connection, part, keys)
+        definitions = _definitions(connection, part)
+        by_hand = _by_hand(connection, part, keys)
+        for run in part:
+            found[run] = merge(logged[run], definitions[run], by_hand[run])
+    return found
+
+
+def merge(
+    logged: Mapping[str, Logged],
+    definitions: Mapping[str, Mapping[str, object]],
+    by_hand: Mapping[str, Row[tuple[object, ...]]],
+) -> dict[str, object]:
+    """The rules, on values that are at hand."""
+    summary: dict[str, object] = {}
+    for key, item in logged.items():
+        value = aggregate(item, definition_of(key, definitions))
+        if value is not _ABSENT:
+            summary[key] = value
+    for key, row in by_hand.items():
+        item = logged.get(key)
+        if item is None or not _logged_later(item, row):
+            summary[key] = json.loads(row.value)
+    return summary
+
+
+def definition_of(key: str, definitions: Mapping[str, Mapping[str, object]]) -> Mapping[str, object]:
+    """The metric definition of a key: the exact one, else the longest prefix that ends with a star."""
+    if key in definitions:
+        return definitions[key]
+    prefixes = [name for name in definitions if name.endswith("*") and key.startswith(name[:-1])]
+    return definitions[max(prefixes, key=len)] if prefixes else {}
+
+
+_ABSENT = object()
+
+
+def aggregate(item: Logged, definition: Mapping[str, object]) -> object:
+    """What the summary shows for a logged key."""
+    kinds = definition.get("summary")
+    if not isinstance(kinds, list) or not kinds:
+        return item.last
+    if "none" in kinds:
+        return _ABSENT
+    best = item.maximum if definition.get("goal") == "maximize" else item.minimum
+    values: dict[str, object] = {
+        "min": item.minimum,
+        "max": item.maximum,
+        "mean": item.total / item.finite if item.finite else None,
+        "best": best,
+        "first": item.first,
+        "last": item.last,
+    }
+    chosen = {kind: values[kind] for kind in kinds if kind in values}
+    return item.last if not chosen or kinds == ["copy"] else chosen
+
+
+def _logged_later(item: Logged, row: Row[tuple[object, ...]]) -> bool:
+    if item.attempt != row.attempt:
+        return item.attempt > row.attempt
+    return item.stream == row.stream and item.seq > row.seq
+
+
+def _logged(
+    connection: Connection, runs: list[int], keys: Sequence[str] | None
+) -> dict[int, dict[str, Logged]]:
+    chosen = (
+        select(SERIES, KEYS.c.name)
+        .join(KEYS, KEYS.c.id == SERIES.c.key)
+        .where(SERIES.c.run.in_(runs), KEYS.c.system == 0)
+        .order_by(KEYS.c.name, SERIES.c.rank, SERIES.c.attempt)
+    )
+    if keys is not None:
+        chosen = chosen.where(KEYS.c.digest.in_([digest(key) for key in keys]))
+    ranks: dict[tuple[int, str], list[Row[tuple[object, ...]]]] = defaultdict(list)
+    for row in connection.execute(chosen):
+        rows = ranks[row.run, row.name]
+        if not rows or rows[0].rank == row.rank:
+            rows.append(row)
+    found: dict[int, dict[str, Logged]] = defaultdict(dict)
+    for (run, name), rows in ranks.items():
+        found[run][name] = _join(rows)
+    return found
+
+
+def _join(rows: Sequence[Row[tuple[object, ...]]]) -> Logged:
+    """Attempts of one series as one. A later attempt that has the key decides its last value."""
+    first, last = rows[0], rows[-1]
+    minima = [row.minimum for row in rows if row.minimum is not None]
+    maxima = [row.maximum for row in rows if row.maximum is not None]
+    return Logged(
+        attempt=last.attempt,
+        stream=last.last_stream,
+        seq=last.last_seq,
+        first_step=first.first_step,
+        last_step=last.last_step,
+        first=json.loads(first.first_value),
+        last=json.loads(last.last_value),
+        minimum=min(minima, default=None),
+        maximum=max(maxima, default=None),
+        total=sum(row.total for row in rows),
+        finite=sum(row.finite for row in rows),
+    )
+
+
+def _definitions(connection: Connection, runs: list[int]) -> dict[int, dict[str, dict[str, object]]]:
+    found: dict[int, dict[str, dict[str, object]]] = defaultdict(dict)
+    for row in connection.execute(select(METRIC_DEFS).where(METRIC_DEFS.c.run.in_(runs))):
+        found[row.run][row.name] = json.loads(row.definition)
+    return found
+
+
+def _by_hand(
+    connection: Connection, runs: list[int], keys: Sequence[str] | None
+) -> dict[int, dict[str, Row[tuple[object, ...]]]]:
+    chosen = select(SUMMARY_VALUES).where(SUMMARY_VALUES.c.run.in_(runs))
+    if keys is not None:
+        chosen = chosen.where(SUMMARY_VALUES.c.digest.in_([digest(key) for key in keys]))
+    found: dict[int, dict[str, Row[tuple[object, ...]]]] = defaultdict(dict)
+    for row in connection.execute(chosen):
+        found[row.run][row.key] = row
+    return found

@@ -1,0 +1,77 @@
+"""The ASGI application: every route in one table."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from buoy_server.errors import Busy, Conflict, Malformed, Missing, TooLarge
+from buoy_server.services import Services
+from buoy_server.web import about, live, panels, reading, static, uploads
+from buoy_server.web.auth import TokenGate
+from buoy_server.web.problems import http_error, problem, refused, unexpected
+
+_API = [
+    Route("/healthz", about.healthz),
+    Route("/metrics", about.metrics),
+    Route("/openapi.json", about.openapi),
+    Route("/api/v1/projects", reading.projects),
+    Route("/api/v1/p/{project}/runs:query", reading.runs, methods=["POST"]),
+    Route("/api/v1/p/{project}/runs/{run}", reading.run),
+    Route("/api/v1/p/{project}/runs/{run}/history", reading.history),
+    Route("/api/v1/p/{project}/keys", reading.keys),
+    Route("/api/v1/p/{project}/series:query", panels.series, methods=["POST"]),
+    Route("/api/v1/p/{project}/rev", live.rev),
+    Route("/api/v1/events", live.events),
+    Route("/api/v1/streams/{stream}", uploads.position),
+    Route("/api/v1/streams/{stream}/blocks", uploads.append, methods=["POST"]),
+]
+
+
+def _no_route(_request: Request) -> Response:
+    return problem(404, "Not found", "no_such_route", "The API has no such route; see /openapi.json.")
+
+
+_PAGES = [
+    Route(
+        "/api/{rest:path}",
+        _no_route,
+        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        include_in_schema=False,
+    ),
+    Route("/assets/{path:path}", static.asset, include_in_schema=False),
+    Route("/", static.page, include_in_schema=False),
+    Route("/{name}", static.top_file, include_in_schema=False),
+    Route("/{entity}/{project}", static.page, include_in_schema=False),
+    Route("/{entity}/{project}/{rest:path}", static.page, include_in_schema=False),
+]
+
+
+def make_app(services: Services, token: str) -> Starlette:
+    """The application over opened stores. It does not close them."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        services.broadcaster.start(asyncio.get_running_loop())
+        yield
+
+    app = Starlette(
+        routes=[*_API, *_PAGES],
+        middleware=[Middleware(TokenGate, token=token)],
+        exception_handlers={
+            **dict.fromkeys((Malformed, Missing, Conflict, TooLarge, Busy), refused),
+            HTTPException: http_error,
+            Exception: unexpected,
+        },
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app

@@ -1,0 +1,61 @@
+"""Routes that wait for changes: server-sent events, and the long poll for networks that break those."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from buoy_server.errors import Malformed
+from buoy_server.events import Nudge
+from buoy_server.query.catalogue import find_project
+from buoy_server.services import Services
+from buoy_server.web.answers import JSONAnswer, integer
+
+_WAIT_S_MAX = 60
+
+
+async def events(request: Request) -> Response:
+    """GET /api/v1/events."""
+    services: Services = request.app.state.services
+    project = request.query_params.get("p")
+
+    async def stream() -> AsyncIterator[str]:
+        # The first bytes tell the client that it is connected; what happened before is for it to ask.
+        yield ": connected\nretry: 1000\n\n"
+        async for nudges in services.broadcaster.listen(project):
+            yield "".join(map(_event, nudges)) or ": still here\n\n"
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+
+
+def _event(nudge: Nudge) -> str:
+    runs = [[run, rev, bits] for run, (rev, bits) in nudge.runs.items()]
+    data = json.dumps({"p": nudge.project, "rev": nudge.rev, "runs": runs}, separators=(",", ":"))
+    return f"event: rev\nid: {nudge.rev}\ndata: {data}\n\n"
+
+
+async def rev(request: Request) -> Response:
+    """GET /api/v1/p/{project}/rev: answers when the revision is above `since`, or after `wait` seconds."""
+    services: Services = request.app.state.services
+    path = request.path_params["project"]
+    since = integer(request.query_params.get("since", "-1"), "since")
+    wait_s = integer(request.query_params.get("wait", "0"), "wait")
+    if not 0 <= wait_s <= _WAIT_S_MAX:
+        raise Malformed("bad_parameter", f"wait is from 0 to {_WAIT_S_MAX} seconds.")
+
+    def current() -> int:
+        with services.metadata.read() as connection:
+            return find_project(connection, path).rev
+
+    async with services.broadcaster.watch(path) as changed:
+        # Watching begins before the question, so a change in between is not missed.
+        found = await run_in_threadpool(current)
+        if found <= since and wait_s:
+            await changed(wait_s)
+            found = await run_in_threadpool(current)
+    return JSONAnswer({"epoch": services.metadata.epoch, "rev": found})

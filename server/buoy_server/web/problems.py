@@ -1,0 +1,58 @@
+"""Errors as problem documents (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from buoy_server.errors import Busy, Conflict, Malformed, Missing, Refused, TooLarge
+
+_STATUS: dict[type[Refused], tuple[int, str]] = {
+    Malformed: (400, "The request is wrong"),
+    Missing: (404, "Not found"),
+    Conflict: (409, "The request does not fit"),
+    TooLarge: (413, "Too large"),
+    Busy: (503, "Busy"),
+}
+
+_log = logging.getLogger("buoy_server")
+
+
+def problem(status: int, title: str, code: str, detail: str, **extra: object) -> Response:
+    """A problem document."""
+    document = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        **extra,
+    }
+    headers = {"Retry-After": "1"} if status == 503 else {}
+    return Response(json.dumps(document), status, headers, "application/problem+json")
+
+
+async def refused(_request: Request, error: Exception) -> Response:
+    """What the logic below refuses."""
+    assert isinstance(error, Refused)
+    status, title = _STATUS[type(error)]
+    return problem(status, title, error.code, error.detail, **error.extra)
+
+
+async def http_error(_request: Request, error: Exception) -> Response:
+    """What the router refuses: unknown paths and methods."""
+    assert isinstance(error, HTTPException)
+    code = {404: "no_such_route", 405: "method_not_allowed"}.get(error.status_code, "http_error")
+    return problem(error.status_code, str(error.detail), code, f"{error.detail}.")
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours. The log has the details; the address is logged without its query, which may hold a token."""
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(
+        500, "Internal error", "internal_error", "The server met an error of its own; its log says more."
+    )

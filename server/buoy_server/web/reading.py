@@ -1,0 +1,107 @@
+"""Routes that read projects, runs, keys and history."""
+
+from __future__ import annotations
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from buoy_server.errors import Malformed
+from buoy_server.jsonvalues import tag
+from buoy_server.query.catalogue import find_project, find_run, list_keys, list_projects
+from buoy_server.query.history import HistoryRequest
+from buoy_server.query.run_page import describe_run
+from buoy_server.query.runs import DEFAULT_COLUMNS, RunsRequest, list_runs
+from buoy_server.services import Services
+from buoy_server.web.answers import JSONAnswer, integer, read_object, tagged
+
+_KINDS = ("scalar", "text", "system")
+
+
+def projects(request: Request) -> Response:
+    """GET /api/v1/projects."""
+    services: Services = request.app.state.services
+    with services.metadata.read() as connection:
+        found = list_projects(connection)
+    return tagged(request, {"epoch": services.metadata.epoch, "projects": found})
+
+
+async def runs(request: Request) -> Response:
+    """POST /api/v1/p/{project}/runs:query."""
+    services: Services = request.app.state.services
+    asked = _runs_request(await read_object(request))
+
+    def answer() -> dict[str, object]:
+        with services.metadata.read() as connection:
+            return list_runs(connection, find_project(connection, request.path_params["project"]), asked)
+
+    found = await run_in_threadpool(answer)
+    return JSONAnswer(
+        {"epoch": services.metadata.epoch} | {name: tag(value) for name, value in found.items()}
+    )
+
+
+def _runs_request(given: dict[str, object]) -> RunsRequest:
+    columns, sort = given.get("columns"), given.get("sort")
+    if columns is not None and not (
+        isinstance(columns, list) and all(isinstance(column, str) for column in columns)
+    ):
+        raise Malformed("bad_column", "columns is a list of names.")
+    if sort is not None and not (
+        isinstance(sort, list) and all(isinstance(key, dict) and "key" in key for key in sort)
+    ):
+        raise Malformed("bad_sort", 'sort is a list of {"key": NAME, "desc": BOOL}.')
+    default = RunsRequest()
+    return RunsRequest(
+        filter=given.get("filter"),
+        sort=[(str(key["key"]), bool(key.get("desc"))) for key in sort] if sort else default.sort,
+        columns=DEFAULT_COLUMNS if columns is None else columns,
+        offset=integer(given.get("offset", 0), "offset"),
+        limit=integer(given.get("limit", default.limit), "limit"),
+    )
+
+
+def run(request: Request) -> Response:
+    """GET /api/v1/p/{project}/runs/{run}."""
+    services: Services = request.app.state.services
+    with services.metadata.read() as connection:
+        project = find_project(connection, request.path_params["project"])
+        found = describe_run(connection, project, request.path_params["run"])
+    return tagged(request, {"epoch": services.metadata.epoch} | found)
+
+
+def keys(request: Request) -> Response:
+    """GET /api/v1/p/{project}/keys."""
+    services: Services = request.app.state.services
+    kind, run_id = request.query_params.get("kind"), request.query_params.get("run")
+    if kind not in (None, *_KINDS):
+        raise Malformed("bad_parameter", f"kind is one of {', '.join(_KINDS)}.")
+    since = integer(request.query_params.get("since", "-1"), "since")
+    with services.metadata.read() as connection:
+        project = find_project(connection, request.path_params["project"])
+        found_run = find_run(connection, project, run_id).id if run_id else None
+        found = list_keys(connection, project, found_run, kind, since)
+    return tagged(request, {"epoch": services.metadata.epoch, "rev": project.rev, "keys": found})
+
+
+def history(request: Request) -> Response:
+    """GET /api/v1/p/{project}/runs/{run}/history."""
+    services: Services = request.app.state.services
+    query = request.query_params
+    names = [name for name in query.get("keys", "").split(",") if name] + query.getlist("key")
+    stream, rank = query.get("stream", "default"), query.get("rank", "0")
+    if stream not in ("default", "system"):
+        raise Malformed("bad_parameter", "stream is default or system.")
+    if rank not in ("0", "all"):
+        raise Malformed("bad_parameter", "rank is 0 or all.")
+    asked = HistoryRequest(
+        keys=names,
+        min_step=integer(query["min_step"], "min_step") if "min_step" in query else None,
+        max_step=integer(query["max_step"], "max_step") if "max_step" in query else None,
+        limit=integer(query.get("limit", "1000"), "limit"),
+        cursor=query.get("cursor"),
+        system=stream == "system",
+        all_ranks=rank == "all",
+    )
+    rows, cursor = services.history.page(request.path_params["project"], request.path_params["run"], asked)
+    return JSONAnswer({"rows": rows, "cursor": cursor})
