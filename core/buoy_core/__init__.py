@@ -2,8 +2,8 @@
 
 Two implementations of the parts that must be fast, with the same behaviour and the same bytes: `buoy_core.compiled`
 (Cython) and `buoy_core.python`. `BUOY_CORE=compiled|python` chooses; without it the compiled one is taken if it can be
-imported, else the other, with one warning. Importing this loads no grpc, protobuf, numpy or zstandard; the log and its blocks are in
-`buoy_core.wal` and `buoy_core.block`.
+imported, else the other, with one warning. Importing this loads no grpc, protobuf, numpy or zstandard; the log and its
+blocks are in `buoy_core.wal` and `buoy_core.block`.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     | header, 96 bytes, its own CRC | stored payload, its CRC in the header |
 
-A block is checked from the outside in: magic, version, header CRC, sizes, payload CRC, then a decompression that can give
-no more than the header says.
+A block is checked from the outside in: magic, header CRC, version, sizes, payload CRC, then a decompression that can
+give no more than the header says.
 """
 
 from __future__ import annotations
@@ -153,12 +153,11 @@ def build_block(
 
 def _compressor(level: int) -> zstandard.ZstdCompressor:
     """One per thread and level, because a compressor must not serve two threads and is costly to make."""
-    compressors: dict[int, zstandard.ZstdCompressor] = _per_thread.__dict__
-    if level not in compressors:
-        compressors[level] = zstandard.ZstdCompressor(
-            level=level, write_content_size=True, write_checksum=False
-        )
-    return compressors[level]
+    compressor: zstandard.ZstdCompressor | None = getattr(_per_thread, f"level_{level}", None)
+    if compressor is None:
+        compressor = zstandard.ZstdCompressor(level=level, write_content_size=True, write_checksum=False)
+        setattr(_per_thread, f"level_{level}", compressor)
+    return compressor
 
 
 def parse_header(data: bytes | bytearray | memoryview, offset: int = 0, *, path: str = "") -> BlockHeader:
@@ -188,7 +187,7 @@ def parse_header(data: bytes | bytearray | memoryview, offset: int = 0, *, path:
     return header
 
 
-def _impossible(header: BlockHeader) -> str:
+def _impossible(header: BlockHeader) -> str:  # noqa: PLR0911 - a table
     """Why no sound writer made this header; empty if one may have."""
     if header.kind not in (KIND_DATA, KIND_TABLES, KIND_GAP):
         return f"unknown kind {header.kind}"

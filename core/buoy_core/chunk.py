@@ -9,7 +9,7 @@ from __future__ import annotations
 class _Struct:
     """A class whose slots are its fields: comparison and representation."""
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def _fields(self) -> tuple[object, ...]:
         return tuple(getattr(self, name) for name in self.__slots__)
@@ -38,7 +38,7 @@ class Chunk(_Struct):
 
     __slots__ = ("begin", "end", "frames", "payload", "records", "tables")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - the order is that of the fields
         self, begin: int, end: int, records: int, payload: bytes, tables: bytes = b"", frames: bytes = b""
     ) -> None:
         self.begin = begin
@@ -63,7 +63,7 @@ class KeyStatistics(_Struct):
 
     __slots__ = ("first", "last", "maximum", "mean", "minimum", "n")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self, n: int, first: float, last: float, minimum: float, maximum: float, mean: float
     ) -> None:
         self.n = n
@@ -90,7 +90,7 @@ class Rows(_Struct):
 
     __slots__ = ("index", "key_id", "kind", "n", "others", "step", "time_us", "value")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         n: int,
         index: bytearray,

@@ -7,7 +7,7 @@ class CoreError(Exception):
     """Anything that goes wrong in the data path, errors of the caller and of the operating system aside."""
 
 
-class _Corrupt(CoreError):
+class _CorruptError(CoreError):
     """Damaged bytes: `path` (empty if they came from memory), `offset` in it, and the `reason`."""
 
     def __init__(self, path: str, offset: int, reason: str) -> None:
@@ -20,25 +20,25 @@ class _Corrupt(CoreError):
         return f"{self.path or 'data'} is damaged at byte {self.offset}: {self.reason}"
 
 
-class CorruptFrame(_Corrupt):
+class CorruptFrame(_CorruptError):  # noqa: N818
     """A spool frame or segment header that is damaged, or frames that are missing."""
 
 
-class CorruptBlock(_Corrupt):
+class CorruptBlock(_CorruptError):  # noqa: N818
     """A block that is damaged, truncated or mislabelled."""
 
 
-class UnsupportedVersion(CoreError):
+class UnsupportedVersion(CoreError):  # noqa: N818
     """Bytes of a newer format. They are left alone."""
 
 
-class SpoolFull(CoreError):
+class SpoolFull(CoreError):  # noqa: N818
     """No segment can be made: the disk or the spool's limit is reached. `Writer.log()` never lets it out."""
 
 
-class ClosedWriter(CoreError):
+class ClosedWriter(CoreError):  # noqa: N818
     """`log()` after `close()`. Nothing was written."""
 
 
-class ForkedWriter(CoreError):
+class ForkedWriter(CoreError):  # noqa: N818
     """`log()` in a forked child on the parent's writer. Nothing was written; the child needs a writer of its own."""

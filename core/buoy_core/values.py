@@ -7,6 +7,7 @@ exactly these types and owned by nobody else.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import enum
 import json
@@ -20,6 +21,9 @@ Hook = Callable[[str, object], object]
 ARRAY_ELEMENTS_MAX = 32
 DEPTH_MAX = 100
 _PLAIN = frozenset((float, int, bool, str, type(None)))
+
+# Types of numpy scalars whose `item()` has been seen to give a plain number; a shortcut past all the questions below.
+_number_types: set[type] = set()
 
 
 def flatten(data: Mapping[str, object], hook: Hook | None = None) -> list[tuple[str, object]]:
@@ -45,6 +49,8 @@ def _flatten(
         name = prefix + check_key(key, prefix)
         if type(value) in _PLAIN:
             leaves.append((name, value))
+        elif type(value) in _number_types:
+            leaves.append((name, value.item()))  # type: ignore[attr-defined]
         elif isinstance(value, Mapping):
             _flatten(value, name + ".", depth + 1, leaves, hook)
         else:
@@ -153,11 +159,9 @@ def _to_list(
         raise _NotPlainError(f"lists nested more than {DEPTH_MAX} deep")
     items = list(value)
     if isinstance(value, set | frozenset):
-        try:
-            items.sort()  # type: ignore[call-overload]
-        except TypeError:
-            # Unlike types have no order; any order will do.
-            pass
+        # Unlike types have no order; then any order will do.
+        with contextlib.suppress(TypeError):
+            items.sort()
     return [_to_plain(item, depth + 1) for item in items]
 
 
@@ -180,6 +184,10 @@ def _from_array(value: object, depth: int) -> object:
     elements = _product(getattr(array, "shape", ()))
     if elements == 1:
         item = array.item()
+        # Unlike an array, a scalar cannot be assigned to, so one of its type always has one element.
+        is_scalar = type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")
+        if is_scalar and type(item) in (float, int):
+            _number_types.add(type(value))
         # numpy's longdouble gives itself; protocols do the rest.
         return _from_protocols(item) if type(item) is type(value) else _to_plain(item, depth + 1)
     if elements <= ARRAY_ELEMENTS_MAX:
@@ -208,7 +216,7 @@ def _product(shape: tuple[int, ...]) -> int:
 def _from_protocols(value: object) -> object:
     """Decimal, Fraction and scalars of other libraries by `__index__` and `__float__`; functions by name."""
     if hasattr(value, "__index__"):
-        return int(operator.index(value))  # type: ignore[arg-type]
+        return int(operator.index(value))
     if hasattr(type(value), "__float__"):
         return float(value)  # type: ignore[arg-type]
     if callable(value) and (name := getattr(value, "__qualname__", "")):
@@ -223,10 +231,11 @@ def encode_other(key_id: int, value: object) -> bytes:
         ValueError: a list holds something that JSON cannot, such as an int of thousands of digits.
     """
     prefix = b"\x08" + encode_varint(key_id) if key_id else b""
-    return prefix + _encode_kind(value)
+    return prefix + encode_kind(value)
 
 
-def _encode_kind(value: object) -> bytes:
+def encode_kind(value: object) -> bytes:  # noqa: PLR0911 - a table
+    """The field of a `buoy.v1.Value` that holds a plain value."""
     if value is None:
         return b"\x30\x01"
     if isinstance(value, bool):

@@ -4,7 +4,8 @@
     [h|start|data|data|...|data]      [h|tables A|tables B|data|data|~torn~]
 
 Invariants: a segment gets its name only when its header and its tables are on disk, and after everything in the
-segment before it; so only the last segment can have a torn tail. `next_seq` counts what is appended, `synced_seq` what is on disk.
+segment before it; so only the last segment can have a torn tail. `next_seq` counts what is appended, `synced_seq` what
+is on disk.
 """
 
 from __future__ import annotations
@@ -171,8 +172,8 @@ class WalWriter:
         """Returns when everything appended before the call is on disk.
 
         Raises:
-            OSError: it may not be. The kernel may have thrown the data away, so from now on every append and sync fails:
-                open the log again, and read the spools again from where it ends.
+            OSError: it may not be. The kernel may have thrown the data away, so from now on every append and sync
+                fails: open the log again, and read the spools again from where it ends.
         """
         with self._lock:
             self._check_sound()
@@ -224,7 +225,7 @@ class WalWriter:
         if self._broken is not None:
             raise OSError(self._broken.errno, f"the log in {self.directory} failed before: {self._broken}")
 
-    def _block(
+    def _block(  # noqa: PLR0917 - internal, in the order of the header
         self, kind: int, payload: bytes, records: int, writer_id: bytes, spool: tuple[int, int], time_us: int
     ) -> bytes:
         return build_block(

@@ -159,7 +159,8 @@ def _read_block(descriptor: int, path: str, offset: int, header: BlockHeader, un
 def _fault(descriptor: int, path: str, offset: int, header: BlockHeader | None, reason: str) -> Fault:
     """Looks for the next header whose checksum is right.
 
-    An undamaged header tells where the next block is, and that is believed first: a payload may hold anything, even blocks.
+    An undamaged header tells where the next block is, and that is believed first: a payload may hold anything, even
+    blocks.
     """
     rest = os.pread(descriptor, _READ_BYTES_MAX, offset)
     if header is not None and _is_header(rest, header.size_bytes, path):

@@ -102,9 +102,15 @@ class _Decoder:
         self._others: list[tuple[int, int, int, int, object]] = []
 
     def rows(self) -> Rows:
-        columns = (self._index, self._key_id, self._step, self._time_us, self._value, self._kind)
         return Rows(
-            len(self._value), *[bytearray(column.tobytes()) for column in columns], others=self._others
+            len(self._value),
+            bytearray(self._index.tobytes()),
+            bytearray(self._key_id.tobytes()),
+            bytearray(self._step.tobytes()),
+            bytearray(self._time_us.tobytes()),
+            bytearray(self._value.tobytes()),
+            bytearray(self._kind.tobytes()),
+            self._others,
         )
 
     def add_row(self, index: int, begin: int, end: int) -> None:
@@ -150,7 +156,9 @@ class _Decoder:
             raise ValueError(f"malformed: the values at byte {start} are no doubles")
         values.extend(unpack_from(f"<{(stop - start) // 8}d", self._payload, start))
 
-    def _add_point(self, index: int, key_id: int, step: int, time_us: int, value: float, kind: int) -> None:
+    def _add_point(  # noqa: PLR0917 - the order is that of the columns
+        self, index: int, key_id: int, step: int, time_us: int, value: float, kind: int
+    ) -> None:
         self._index.append(index)
         self._key_id.append(key_id)
         self._step.append(step)

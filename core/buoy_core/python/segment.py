@@ -45,7 +45,12 @@ class Segment:
         self._longs = self.view[:SPOOL_HEADER_BYTES].cast("Q")
         self._words = self.view[:SPOOL_HEADER_BYTES].cast("I")
         fixed = SPOOL_FIXED.unpack_from(self.view)
-        self.capacity, self.base, self.index, self.writer_id, self.boot_id, self.pid = fixed[3:9]
+        self.capacity: int = fixed[3]
+        self.base: int = fixed[4]
+        self.index: int = fixed[5]
+        self.writer_id: bytes = fixed[6]
+        self.boot_id: bytes = fixed[7]
+        self.pid: int = fixed[8]
         self.process_start: int = self._longs[SPOOL_START_AT // 8]
 
     @classmethod
@@ -97,12 +102,13 @@ class Segment:
         """Gives the segment its name. Readers can see it from now on.
 
         Raises:
-            SpoolFull: the folder is gone or cannot be changed.
+            SpoolFull: the folder is gone or cannot be changed. The segment is closed then.
         """
         path = f"{os.path.dirname(self.path)}/{spool_segment_name(self.index)}"  # noqa: PTH120
         try:
             os.rename(self.path, path)  # noqa: PTH104 - pathlib is slow to import
         except OSError as error:
+            self.close()
             raise SpoolFull(f"cannot name the spool segment {path}: {error}") from error
         self.path = path
 
@@ -111,9 +117,9 @@ class Segment:
         """Bytes of complete frames."""
         return self._longs[SPOOL_COMMITTED_AT // 8]
 
-    @committed.setter
-    def committed(self, value: int) -> None:
-        self._longs[SPOOL_COMMITTED_AT // 8] = value
+    def commit(self, size: int) -> None:
+        """Publishes `size` more bytes of frames, which are in place."""
+        self._longs[SPOOL_COMMITTED_AT // 8] += size
 
     @property
     def sealed(self) -> int:

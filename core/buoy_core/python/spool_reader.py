@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 from buoy_core.chunk import Chunk
 from buoy_core.errors import CorruptFrame
@@ -172,7 +173,7 @@ class SpoolReader:
         """
         freed = 0
         indices = self._indices()
-        for index, following in zip(indices, indices[1:], strict=False):
+        for index, following in pairwise(indices):
             try:
                 end = segment_base(self._path(following))
             except CorruptFrame:

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from buoy_core import machine
 from buoy_core.chunk import KeyStatistics
-from buoy_core.errors import ClosedWriter, CoreError, ForkedWriter, SpoolFull
+from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import (
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
@@ -32,6 +32,7 @@ from buoy_core.python.encoder import encode_key_def, encode_row
 from buoy_core.python.frames import check_record
 from buoy_core.python.segment import Segment
 from buoy_core.python.statistics import Slot
+from buoy_core.spool_directory import prepare_directory
 from buoy_core.values import Hook, check_step, encode_key, encode_other, fits_double, flatten
 
 Leaf = tuple[Slot, object]
@@ -53,11 +54,11 @@ class Writer:
         segment_bytes: size of a segment's file; a larger record gets a larger segment.
         spool_bytes_max: most bytes of disk for this spool. Beyond it rows are dropped, and counted.
         free_bytes_min: no new segment when the disk would have less room left than this.
-        clock: gives the time of a row in microseconds since the epoch; for tests.
 
     Attributes:
         convert: called with key and value for values that cannot be logged as they are, before the TypeError.
         step: the step that the next `log()` without one writes to.
+        fixed_time_us: if not 0, the time of every row; for tests that compare bytes.
 
     Raises:
         SpoolFull: there is no room for the first segment.
@@ -74,7 +75,6 @@ class Writer:
         segment_bytes: int = SPOOL_SEGMENT_BYTES,
         spool_bytes_max: int = SPOOL_BYTES_MAX,
         free_bytes_min: int = FREE_BYTES_MIN,
-        clock: Callable[[], int] | None = None,
     ) -> None:
         prepare_directory(directory, writer_id, segment_bytes)
         self.directory = os.fspath(directory)
@@ -85,7 +85,7 @@ class Writer:
         self._capacity = segment_bytes - SPOOL_HEADER_BYTES
         self._spool_bytes_max = spool_bytes_max
         self._free_bytes_min = free_bytes_min
-        self._clock = clock or wall_clock_us
+        self.fixed_time_us = 0
         self._closed = False
         self._lock = threading.RLock()
         self._busy = False
@@ -117,7 +117,7 @@ class Writer:
         leaves = flatten(data, self.convert)
         row = [(self._slot(key), value) for key, value in leaves]
         numbers, others = _split_row(row)
-        time_us = self._clock() if row else 0
+        time_us = self.fixed_time_us or wall_clock_us()
         advance = step is None if commit is None else bool(commit)
         self._run(lambda: self._write_row(row, numbers, others, wanted, advance, time_us))
 
@@ -223,7 +223,7 @@ class Writer:
                 self._by_name[name] = self._slots[key] = slot
         return slot
 
-    def _write_row(
+    def _write_row(  # noqa: PLR0917 - internal, one caller
         self,
         row: list[Leaf],
         numbers: tuple[list[int], list[float]],
@@ -272,7 +272,7 @@ class Writer:
         segment = self._segment
         begin = SPOOL_HEADER_BYTES + segment.committed
         segment.view[begin : begin + size] = FRAME_HEADER.pack(len(record), crc32(record)) + record
-        segment.committed += size
+        segment.commit(size)
         return True
 
     def _roll(self, size: int) -> bool:
@@ -329,23 +329,6 @@ def _split_row(row: list[Leaf]) -> tuple[tuple[list[int], list[float]], list[byt
         else:
             others.append(encode_other(slot.key_id, value))
     return (slots, values), others
-
-
-def prepare_directory(directory: str, writer_id: bytes, segment_bytes: int) -> None:
-    """Makes a spool's folder and checks that it is new.
-
-    Raises:
-        CoreError: it holds segments.
-        ValueError: an argument is impossible.
-    """
-    if len(writer_id) != 16:
-        raise ValueError(f"a writer id has 16 bytes, not {len(writer_id)}")
-    if segment_bytes <= SPOOL_HEADER_BYTES:
-        raise ValueError(f"a segment has more than {SPOOL_HEADER_BYTES} bytes, not {segment_bytes}")
-    os.makedirs(directory, mode=0o700, exist_ok=True)  # noqa: PTH103 - pathlib is slow to import
-    os.chmod(directory, 0o700)  # noqa: PTH101
-    if any(name.endswith(".seg") for name in os.listdir(directory)):  # noqa: PTH208
-        raise CoreError(f"{directory} already holds a spool; every writer needs a folder of its own")
 
 
 def check_room(directory: str, spool_bytes: int, spool_bytes_max: int, free_bytes: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from buoy_core.chunk import KeyStatistics
 from buoy_core.format import HISTORY_POINTS_MAX
 from buoy_core.values import fits_double, nearest_double
@@ -79,8 +77,7 @@ class Slot:
         """The statistics; None if no number was logged."""
         if not self.n:
             return None
-        mean = self.total / self.n if not math.isnan(self.total) else math.nan
+        mean = self.total / self.n
         numbers = self.first, self.last_number, self.minimum, self.maximum
-        if self.all_ints:
-            return KeyStatistics(self.n, *[int(number) for number in numbers], mean=mean)
-        return KeyStatistics(self.n, *numbers, mean=mean)
+        first, last, minimum, maximum = map(int, numbers) if self.all_ints else numbers
+        return KeyStatistics(self.n, first, last, minimum, maximum, mean)

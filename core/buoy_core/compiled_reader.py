@@ -1,0 +1,25 @@
+"""The spool reader with its frames checked and copied by compiled code, and offsets loaded with acquire order."""
+
+from __future__ import annotations
+
+from buoy_core._compiled.frames import load_committed, scan_frames, walk_frames
+from buoy_core.format import SPOOL_COMMITTED_AT
+from buoy_core.python import spool_reader
+from buoy_core.python.segment import Segment
+
+
+class CompiledSegment(Segment):
+    """A segment whose committed offset is safe to act on, whatever the processor reorders."""
+
+    @property
+    def committed(self) -> int:
+        """Bytes of complete frames."""
+        return load_committed(self.view, SPOOL_COMMITTED_AT)
+
+
+class SpoolReader(spool_reader.SpoolReader):
+    """See `buoy_core.python.spool_reader.SpoolReader`. `read()` releases the GIL."""
+
+    _scan = staticmethod(scan_frames)
+    _walk = staticmethod(walk_frames)
+    _open = staticmethod(CompiledSegment.open)
