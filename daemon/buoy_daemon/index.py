@@ -33,6 +33,7 @@ class WriterEntry:
     """One writer of a stream; an empty `spool_dir` means that it writes over gRPC."""
 
     spool_dir: str
+    host: str = ""
     rank: int = 0
     pid: int = 0
     process_start: int = 0

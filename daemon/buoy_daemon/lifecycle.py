@@ -27,6 +27,7 @@ from buoy_daemon.index import Index
 from buoy_daemon.options import Options
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry
+from buoy_daemon.sampler.thread import Sampler
 from buoy_daemon.service import Service, make_server
 from buoy_daemon.tailer import Tailer
 from buoy_daemon.uploader.worker import Uploader
@@ -150,6 +151,10 @@ class _Daemon:
         self._tailer = Tailer(
             self._registry, spools, self._progress, self._uploader, sync_interval_s=options.sync_interval_s
         )
+        self._sampler = Sampler(
+            self._registry, self._tailer.append_sample, interval_s=options.sample_interval_s
+        )
+        self._registry.on_open = self._sampler.wake
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -157,6 +162,7 @@ class _Daemon:
         self._registry.load()
         server = self._listen()
         self._tailer.start()
+        self._sampler.start()
         for stream in list(self._registry.streams.values()):
             if not stream.finished:
                 self._uploader.wake(stream)
@@ -202,6 +208,7 @@ class _Daemon:
 
     def _end(self, server: grpc.Server) -> None:
         """Reads and syncs what there is, then stops listening. Uploads go on with the next daemon."""
+        self._sampler.stop()
         self._tailer.stop()
         self._tailer.join()
         self._uploader.stop()

@@ -10,6 +10,7 @@ import logging
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from buoy_core import SpoolReader, split_records
@@ -37,10 +38,13 @@ class Registry:
     def __init__(self, index: Index, *, machine_id: str, state_dir: Path, append_grace_s: float) -> None:
         self.streams: dict[bytes, Stream] = {}
         self.writers: dict[bytes, Stream] = {}
+        self.on_open: Callable[[], None] = lambda: None
+        """Called when a stream's log is open, or has got another writer."""
         self._index = index
         self._machine_id = machine_id
         self._state_dir = state_dir
         self._append_grace_s = append_grace_s
+        self._host = socket.gethostname()
 
     def load(self) -> None:
         """Takes over what former daemons left. Nothing is opened yet."""
@@ -48,14 +52,18 @@ class Registry:
             self._add(Stream(entry, self._index, self._machine_id))
         for entry in self._index.recently_done(LINGER_S):
             if entry.stream_id not in self.streams:
-                stream = self._add(Stream(entry, self._index, self._machine_id))
-                stream.acked_seq = stream.next_seq
-                stream.finished, stream.closed_at = True, time.monotonic()
+                self._add_finished(entry)
 
     def _add(self, stream: Stream) -> Stream:
         self.streams[stream.stream_id] = stream
         for writer_id in stream.tails:
             self.writers[writer_id] = stream
+        return stream
+
+    def _add_finished(self, entry: StreamEntry) -> Stream:
+        stream = self._add(Stream(entry, self._index, self._machine_id))
+        stream.acked_seq = stream.next_seq
+        stream.finished, stream.closed_at = True, time.monotonic()
         return stream
 
     def find(self, writer_id: bytes) -> tuple[Stream, Tail] | None:
@@ -77,15 +85,15 @@ class Registry:
             tail.source = AppendSource(tail.logged, grace_s=self._append_grace_s)
             return
         try:
-            tail.source = SpoolSource(folder, tail.logged)
+            tail.source = SpoolSource(folder, tail.logged, same_host=tail.entry.host in ("", self._host))
         except (OSError, CoreError) as error:
             if Path(folder).exists():
                 log.error("the spool %s cannot be read now: %s", folder, error)
 
     # New writers
 
-    def adopt_spool(self, folder: Path) -> Stream | None:
-        """Takes on a spool found on disk or named by Open. None: it was left over and is removed.
+    def adopt_spool(self, folder: Path) -> Stream:
+        """Takes on a spool found on disk or named by Open.
 
         Raises:
             UnclearSpool: Its first record is not there (yet), or it cannot be read.
@@ -108,9 +116,7 @@ class Registry:
         start = _writer_start(split_records(chunk.payload)[0])
         return self.adopt(start, str(folder), process_start=reader.process_start, pid=reader.pid)
 
-    def adopt(
-        self, start: v1.WriterStart, spool_dir: str, *, pid: int = 0, process_start: int = 0
-    ) -> Stream | None:
+    def adopt(self, start: v1.WriterStart, spool_dir: str, *, pid: int = 0, process_start: int = 0) -> Stream:
         """Assigns a writer to its stream, which is made or reopened if need be.
 
         Raises:
@@ -119,10 +125,13 @@ class Registry:
         writer_id = start.writer_id
         if writer_id in self.writers:
             return self.writers[writer_id]
-        if self._left_over(start):
-            remove_spool(spool_dir)
-            return None
-        writer = WriterEntry(spool_dir=spool_dir, rank=start.rank, pid=pid, process_start=process_start)
+        done = self._index.last_done(run_key(start.run))
+        if done is not None and writer_id in done.writers:
+            # Its records were taken long ago; only the removal of the spool failed, or the client did not hear.
+            if spool_dir:
+                remove_spool(spool_dir)
+            return self._add_finished(done)
+        writer = WriterEntry(spool_dir, start.host, start.rank, pid, process_start)
         try:
             stream = self._join(start, writer)
         except OSError as error:
@@ -135,16 +144,27 @@ class Registry:
     def open(self, stream: Stream) -> None:
         """Opens a stream's log and sources. Where that fails, the tailer tries again later."""
         try:
-            if not stream.is_open:
-                stream.open()
-            self.connect(stream)
+            self.try_open(stream)
         except LogTrouble as error:
             log.warning("the log of %s cannot be opened yet: %s", stream.entry.run_dir, error)
 
-    def _left_over(self, start: v1.WriterStart) -> bool:
-        """Whether a finished stream has taken this writer's records and only the removal of the spool failed."""
-        done = self._index.last_done(run_key(start.run))
-        return done is not None and start.writer_id in done.writers
+    def try_open(self, stream: Stream) -> None:
+        """Opens a stream's log and sources. Raises LogTrouble."""
+        try:
+            if not stream.is_open:
+                stream.open()
+            self.connect(stream)
+        except (OSError, CoreError) as error:
+            raise LogTrouble(str(error)) from error
+        self.on_open()
+
+    def revive(self, stream: Stream, tail: Tail) -> None:
+        """Takes a gRPC writer back that was away for so long that it counted as crashed. Raises LogTrouble."""
+        if stream.entry.closed:
+            stream.reopen()
+        stream.revive(tail)
+        stream.finished = False
+        self.open(stream)
 
     def _join(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
         """The writer's stream, with the writer noted in the index."""
@@ -191,7 +211,7 @@ class Registry:
             base_url=start.base_url,
             telemetry=start.telemetry,
             created_us=time.time_ns() // 1000,
-            host=start.host or socket.gethostname(),
+            host=start.host or self._host,
         )
 
     def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:

@@ -203,11 +203,13 @@ class Service:
         if first is None:
             return
         _, tail = self._find(first.writer_id, context)
+        if tail.ended:
+            yield v1.AppendResponse(logged_offset=tail.synced, control=ALIVE)
+            return
         source = tail.source
         if not isinstance(source, AppendSource):
-            _abort(
-                context, grpc.StatusCode.FAILED_PRECONDITION, "the writer has ended, or it writes to a spool"
-            )
+            text = "the writer writes to a spool, or its log has trouble"
+            _abort(context, grpc.StatusCode.FAILED_PRECONDITION, text)
         connection = source.attach()
         context.add_callback(lambda: self._leave(source, connection))
         # What waits in memory may yet be lost to a full disk, so the client goes on from what is synced.

@@ -26,6 +26,10 @@ APPEND_BUFFER_BYTES = 8 << 20
 """How much of a gRPC writer's data may wait in memory for the tailer."""
 
 
+FOREIGN_GRACE_S = 24 * 3600.0
+"""How long a writer whose process cannot be seen may be silent."""
+
+
 class Source(Protocol):
     """What the tailer needs of a writer's data. Called by the tail thread only."""
 
@@ -69,8 +73,11 @@ class Source(Protocol):
 class SpoolSource:
     """A spool folder."""
 
-    def __init__(self, folder: str, offset: int) -> None:
+    def __init__(self, folder: str, offset: int, *, same_host: bool = True) -> None:
         self._folder = folder
+        self._same_host = same_host
+        self._grown_to = -1
+        self._grown_at = time.monotonic()
         self._reader = SpoolReader(folder, offset)
         self._released = offset
         self.pid = self._reader.pid
@@ -119,8 +126,22 @@ class SpoolSource:
         self._reader.set_control(ALIVE)
 
     def alive(self) -> bool:
-        """Whether the writer's process still runs."""
-        return not self.foreign_boot and is_alive(self.pid, self.process_start)
+        """Whether the writer's process still runs.
+
+        In a container that shares our folders but not our process table its pid says nothing. Such a writer, told by
+        its host name, counts as alive until nothing has come for a long time.
+        """
+        if self.foreign_boot:
+            return False
+        if is_alive(self.pid, self.process_start):
+            return True
+        return not self._same_host and self._grew_lately()
+
+    def _grew_lately(self) -> bool:
+        now = time.monotonic()
+        if self.available > self._grown_to:
+            self._grown_to, self._grown_at = self.available, now
+        return now - self._grown_at < FOREIGN_GRACE_S
 
     def close(self) -> None:
         """Takes the alive bit back and unmaps the segments."""

@@ -197,6 +197,15 @@ class Stream:
         self.tails[writer_id] = tail
         return tail
 
+    def revive(self, tail: Tail) -> None:
+        """Takes an ended writer back. Raises LogTrouble."""
+        before, tail.entry.state = tail.entry.state, v1.RUN_STATE_RUNNING
+        try:
+            self._save()
+        except LogTrouble:
+            tail.entry.state = before
+            raise
+
     def live_tails(self) -> list[Tail]:
         """The writers that have not ended."""
         return [tail for tail in list(self.tails.values()) if not tail.ended]

@@ -16,8 +16,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from buoy_core.errors import CoreError
-
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, open_streams
@@ -100,6 +98,21 @@ class Tailer(threading.Thread):
         """Has the thread read and sync everything there is now, and end."""
         self._stopping.set()
         self.wake()
+
+    def append_sample(self, stream: Stream, values: dict[str, float | int], time_us: int) -> None:
+        """Has a sample logged. One that comes while the log has trouble is left out."""
+
+        def job() -> None:
+            if not stream.is_open:
+                return
+            try:
+                stream.append_sample(values, time_us)
+            except LogTrouble as error:
+                self._suspend(stream, error, time.monotonic())
+            else:
+                self._uploads.wake(stream)
+
+        self.call(job)
 
     # The thread
 
@@ -260,12 +273,9 @@ class Tailer(threading.Thread):
         if now < retry_at:
             return
         try:
-            stream.open()
-            self._registry.connect(stream)
+            self._registry.try_open(stream)
         except LogTrouble as error:
             self._suspend(stream, error, now)
-        except (OSError, CoreError) as error:
-            self._suspend(stream, LogTrouble(str(error)), now)
 
     def _recovered(self, stream: Stream) -> None:
         # Only a sync counts: on a full disk the log may well open, and the blocks that wait still not fit.

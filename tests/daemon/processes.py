@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -172,3 +173,43 @@ class SpoolRun:
         offset = self.writer.committed
         self.writer.close()
         return offset
+
+
+class WriterProcess:
+    """A writer in a process of its own; see writer_process.py."""
+
+    def __init__(
+        self,
+        state_dir: Path,
+        run_dir: Path,
+        base_url: str,
+        *,
+        count: int,
+        rate: float = 1e9,
+        end: str = "finish",
+        run_id: str = "r1",
+    ) -> None:
+        self.writer_id = secrets.token_bytes(16)
+        self.count = count
+        self.folder = spool_root(state_dir) / self.writer_id.hex()
+        words = [state_dir, run_dir, base_url, self.writer_id.hex(), run_id, count, rate, end]
+        script = Path(__file__).with_name("writer_process.py")
+        self.process = subprocess.Popen(
+            [sys.executable, script, *map(str, words)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL
+        )
+
+    def announce(self, client: Client) -> None:
+        """Tells the daemon at once, instead of waiting for it to look round. It may die of that."""
+        wait_until(lambda: (self.folder / "00000000.seg").exists(), "the spool begins")
+        start = v1.WriterStart(writer_id=self.writer_id, run=v1.RunInfo(run_id="r"))
+        with contextlib.suppress(grpc.RpcError):
+            client.open(start, str(self.folder))
+        client.close()
+
+    def wait(self) -> int:
+        with self.process.stdout:
+            return self.process.wait(DEADLINE_S)
+
+    def wait_logged(self) -> None:
+        """Returns when all rows have been logged; with end="hold" the process lives on."""
+        assert self.process.stdout.readline() == b"done\n"
