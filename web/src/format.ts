@@ -77,14 +77,17 @@ const SI: readonly (readonly [number, string])[] = [
   [1e3, "k"],
 ];
 
-/** A tick label: SI above a thousand, ×10⁻⁵ below 1e-3; `step` is the distance of ticks and sets the digits. */
-export function tick(v: number, step: number): string {
+/**
+ * A tick label: SI above a thousand, ×10⁻⁵ below 1e-3. `step` is the distance of ticks and sets the digits;
+ * `largest` is the size of the axis's largest tick and sets the notation, which all ticks share.
+ */
+export function tick(v: number, step: number, largest = Math.abs(v)): string {
   if (v === 0) return "0";
   const size = Math.abs(v);
   const sign = v < 0 ? MINUS : "";
   const decimals = (unit: number): number =>
     Math.min(9, Math.max(0, -Math.floor(Math.log10(Math.abs(step) / unit) + 1e-9)));
-  if (size >= 1e15 || size < 1e-3) {
+  if (largest >= 1e15 || largest < 1e-3) {
     const power = Math.floor(Math.log10(size) + 1e-9);
     const mantissa = trimmed((size / 10 ** power).toFixed(Math.min(4, decimals(10 ** power))));
     return mantissa === "1" ? `${sign}10${superscript(power)}` : `${sign}${mantissa}×10${superscript(power)}`;
@@ -156,10 +159,13 @@ const AXIS_TIME = new Intl.DateTimeFormat(undefined, {
   hourCycle: "h23",
 });
 
-/** A position on the x axis, for the head of a tooltip. `v` is a step, or seconds. */
-export function position(v: number, x: "step" | "rel" | "wall"): string {
-  if (x === "step") return t.run.step(Number.isInteger(v) ? count(v) : number(v));
-  return x === "rel" ? duration(v) : AXIS_TIME.format(v * 1000);
+/** A position on the x axis, for the head of a tooltip: a step or seconds, or all steps of a bucket. */
+export function position(v: number, x: "step" | "rel" | "wall", bucket = 0): string {
+  if (x === "rel") return duration(v);
+  if (x === "wall") return AXIS_TIME.format(v * 1000);
+  if (bucket <= 1) return t.run.step(Number.isInteger(v) ? count(v) : number(v));
+  const first = Math.floor(v / bucket) * bucket;
+  return t.run.steps(count(first), count(first + bucket - 1));
 }
 
 /** At most `most` round values (1, 2, 5 × 10ⁿ apart) within [low, high]. */

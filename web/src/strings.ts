@@ -52,6 +52,7 @@ export const t = {
     tabs: { charts: "Charts", overview: "Overview", system: "System" },
     tabsLabel: "Run views",
     step: (s: string) => `step ${s}`,
+    steps: (from: string, to: string) => `steps ${from} to ${to}`,
     search: "Filter charts",
     x: "x axis",
     xNames: { step: "Step", rel: "Relative time" },

@@ -39,6 +39,7 @@ describe("numbers", () => {
     expect(format.tick(1e-5, 1e-5)).toBe("10⁻⁵");
     expect(format.tick(-0.25, 0.05)).toBe("−0.25");
     expect(format.tick(1e18, 1e18)).toBe("10¹⁸");
+    expect([9.5e-4, 1e-3].map((v) => format.tick(v, 5e-5, 1e-3))).toEqual(["0.00095", "0.001"]);
   });
 
   it("chooses few round ticks", () => {
@@ -61,6 +62,12 @@ describe("time", () => {
     [Number.NaN, "–"],
   ])("%s s reads %s", (seconds, text) => {
     expect(format.duration(seconds)).toBe(text);
+  });
+
+  it("tells a step, or all steps of a bucket", () => {
+    expect(format.position(12, "step")).toBe("step 12");
+    expect(format.position(5.5, "step", 4)).toBe("steps 4 to 7");
+    expect(format.position(5.5, "rel", 4)).toBe("5.5 s");
   });
 
   it("tells ages in one unit", () => {

@@ -121,7 +121,8 @@ export class Chart {
     const { colours, log, sync } = this.options;
     const config: uPlot.Options = {
       ...size(this.host),
-      padding: [4, 8, 0, 4],
+      // Above: room for the note, so that it never covers a line. Right: half of the last label.
+      padding: [18, 14, 0, 4],
       legend: { show: false },
       scales: {
         x: { time: false, range: () => [...this.view()] },
@@ -219,6 +220,7 @@ export class Chart {
     const { colours } = this.options;
     const ticks = this.yTicks();
     const step = ticks.length > 1 ? (ticks[1] as number) - (ticks[0] as number) : 1;
+    const largest = Math.max(...ticks.map(Math.abs));
     const ratio = uPlot.pxRatio;
     const c = u.ctx;
     c.save();
@@ -232,7 +234,7 @@ export class Chart {
     for (const value of ticks) {
       const y = u.valToPos(value, "y", true) - 3 * ratio;
       if (y < u.bbox.top + 10 * ratio || y > u.bbox.top + u.bbox.height) continue;
-      const text = format.tick(value, this.options.log ? value : step);
+      const text = this.options.log ? format.tick(value, value) : format.tick(value, step, largest);
       c.strokeText(text, u.bbox.left + 2 * ratio, y);
       c.fillText(text, u.bbox.left + 2 * ratio, y);
     }

@@ -101,7 +101,7 @@ export class Tooltip {
     this.placeDots(shown);
     this.box.hidden = !hover.words || shown.length === 0;
     if (this.box.hidden) return;
-    const head = element("div", styles.head, format.position(shown[0]?.x ?? hover.x, hover.kind));
+    const head = element("div", styles.head, where(shown[0], hover));
     const rows = shown.map((hit) => row(hit, hover.plan.lines.length > 1));
     const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
     this.box.replaceChildren(head, ...rows, ...rest);
@@ -123,15 +123,22 @@ export class Tooltip {
     });
   }
 
-  /** Beside the crosshair, on the side that has room, never over the point itself. */
+  /** Beside the crosshair, on the side that has room, never outside of the window. */
   private placeBox(left: number, top: number): void {
     if (this.over === null) return;
     const { offsetWidth: width, offsetHeight: height } = this.box;
-    const right = left + 12 + width <= this.over.clientWidth + 40;
-    const x = right ? left + 12 : left - 12 - width;
-    const y = Math.min(Math.max(-24, top - height / 2), this.over.clientHeight - height + 24);
+    const over = this.over.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - 4;
+    const wanted = over.left + left + 12 + width <= room ? left + 12 : left - 12 - width;
+    const x = Math.min(Math.max(wanted, 4 - over.left), room - over.left - width);
+    const y = Math.min(Math.max(-24, top - height / 2), over.height - height + 24);
     this.box.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
   }
+}
+
+function where(hit: Hit | undefined, hover: Hover): string {
+  if (hit === undefined) return format.position(hover.x, hover.kind);
+  return format.position(hit.x, hover.kind, hit.exact ? 0 : hit.line.band?.width);
 }
 
 function row(hit: Hit, named: boolean): HTMLElement {

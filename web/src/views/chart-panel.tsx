@@ -98,7 +98,12 @@ function Notes({ panel, x }: { panel: Panel; x: XKind }): JSX.Element | null {
     return <p class={styles.note}>{t.chart.noPoints}</p>;
   }
   const said = notes(plan, panel.hidden.value, x);
-  return said.length === 0 ? null : <p class={styles.note}>{said.join(" · ")}</p>;
+  const text = said.join(" · ");
+  return said.length === 0 ? null : (
+    <p class={styles.note} title={text}>
+      {text}
+    </p>
+  );
 }
 
 /** What the chart shows, for those who do not see it. */

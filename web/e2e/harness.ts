@@ -1,0 +1,168 @@
+/** The real thing for browser tests: a server, logging processes with their daemon, and Debian's Chromium. */
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface, type Interface } from "node:readline";
+import { promisify } from "node:util";
+import { type Browser, chromium } from "playwright-core";
+
+const REPOSITORY = resolve(import.meta.dirname, "../..");
+const PYTHON = process.env.BUOY_E2E_PYTHON ?? join(REPOSITORY, ".venv/bin/python");
+const CHROMIUM = process.env.BUOY_E2E_CHROMIUM ?? "/usr/bin/chromium";
+const START_MS = 60_000;
+const STOP_MS = 15_000;
+
+const run = promisify(execFile);
+
+/** Waits for the end of a process; kills it if it does not end in time. */
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const late = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+  await new Promise<void>((done) => child.once("exit", () => done()));
+  clearTimeout(late);
+}
+
+function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+/** A server on a port of its own with a fresh folder; everything of it is gone after `stop`. */
+export class Server {
+  readonly base: string;
+  readonly token: string;
+  private readonly child: ChildProcess;
+  private readonly folder: string;
+  private readonly loggers: Logger[] = [];
+
+  private constructor(child: ChildProcess, folder: string, ready: URL) {
+    this.child = child;
+    this.folder = folder;
+    this.base = ready.origin;
+    this.token = ready.searchParams.get("token") ?? "";
+  }
+
+  static async start(): Promise<Server> {
+    const folder = await mkdtemp(join(tmpdir(), "buoy-e2e-"));
+    const args = ["-m", "buoy_server", "--port", "0", "--data-dir", join(folder, "data")];
+    const child = spawn(PYTHON, args, {
+      cwd: folder,
+      env: environment(folder),
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const lines = createInterface({ input: child.stdout });
+    const ready = new Promise<URL>((found, failed) => {
+      lines.on("line", (line) => {
+        const url = /^ready: (\S+)/.exec(line)?.[1];
+        if (url !== undefined) found(new URL(url));
+      });
+      child.once("exit", (code) => failed(new Error(`the server ended with ${code}`)));
+    });
+    return new Server(child, folder, await within(START_MS, "server", ready));
+  }
+
+  /** The address that lets a browser in and goes on to `path`. */
+  link(path: string): string {
+    const url = new URL(path, `${this.base}/`);
+    url.searchParams.set("token", this.token);
+    return url.href;
+  }
+
+  /** A process that logs to this server through a daemon of its own. */
+  logger(): Logger {
+    const extra = { BUOY_BASE_URL: this.base, BUOY_API_KEY: this.token };
+    const made = new Logger(this.folder, { ...environment(this.folder), ...extra });
+    this.loggers.push(made);
+    return made;
+  }
+
+  /** Polls the API until `done` says so: tests wait for conditions, never for a time. */
+  async until<T>(path: string, done: (answer: T) => boolean, init?: RequestInit): Promise<T> {
+    const end = Date.now() + START_MS;
+    const headers = { Authorization: `Bearer ${this.token}`, "Content-Type": "application/json" };
+    for (;;) {
+      const response = await fetch(`${this.base}/${path}`, { ...init, headers });
+      if (response.ok) {
+        const answer = (await response.json()) as T;
+        if (done(answer)) return answer;
+      }
+      if (Date.now() > end) throw new Error(`${path}: not as expected within ${START_MS} ms`);
+      await new Promise((again) => setTimeout(again, 50));
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const logger of this.loggers) await logger.stop();
+    await run(PYTHON, ["-m", "buoy", "daemon", "stop"], { env: environment(this.folder) }).catch(
+      () => undefined,
+    );
+    this.child.kill("SIGTERM");
+    await ended(this.child);
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Nothing of the developer's own buoy: state, spools and credentials go to the test's folder. */
+function environment(folder: string): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith("BUOY_"));
+  return {
+    ...Object.fromEntries(own),
+    BUOY_STATE_DIR: join(folder, "state"),
+    BUOY_DIR: join(folder, "runs"),
+  };
+}
+
+interface Answer {
+  after: number;
+  id: string;
+  entity: string;
+  project: string;
+}
+
+/** A training process that does what it is told; see log_points.py. */
+export class Logger {
+  private readonly child: ChildProcess;
+  private readonly lines: Interface;
+  private readonly waiting: ((answer: Answer) => void)[] = [];
+
+  constructor(folder: string, env: NodeJS.ProcessEnv) {
+    const script = join(import.meta.dirname, "log_points.py");
+    const child = spawn(PYTHON, [script], { cwd: folder, env, stdio: ["pipe", "pipe", "ignore"] });
+    this.child = child;
+    this.lines = createInterface({ input: child.stdout });
+    this.lines.on("line", (line) => {
+      if (line.startsWith("{")) this.waiting.shift()?.(JSON.parse(line) as Answer);
+    });
+  }
+
+  tell(request: Record<string, unknown>): Promise<Answer> {
+    const answer = new Promise<Answer>((done) => this.waiting.push(done));
+    this.child.stdin?.write(`${JSON.stringify(request)}\n`);
+    return within(START_MS, JSON.stringify(request).slice(0, 80), answer);
+  }
+
+  async stop(): Promise<void> {
+    this.child.stdin?.end();
+    await ended(this.child);
+  }
+}
+
+export async function launch(): Promise<Browser> {
+  const root = process.getuid?.() === 0;
+  return chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      ...(root ? ["--no-sandbox"] : []),
+    ],
+  });
+}

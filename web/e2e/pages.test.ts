@@ -1,0 +1,221 @@
+/** Every page in both themes, wide and narrow: accessible, inside of its origin, and nothing that is logged runs. */
+
+import { mkdtempSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type axe from "axe-core";
+import type { Browser, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { launch, Server } from "./harness.ts";
+
+const HOSTILE = `<img src=x onerror="window.__pwned=1"><script>window.__pwned=1</script>"'&`;
+const shots = process.env.BUOY_E2E_SHOTS ?? mkdtempSync(join(tmpdir(), "buoy-shots-"));
+const axeSource = readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let server: Server;
+let browser: Browser;
+
+beforeAll(async () => {
+  server = await Server.start();
+  browser = await launch();
+  console.log(`pictures are in ${shots}`);
+});
+afterAll(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+const LOOKS = (["light", "dark"] as const).flatMap((theme) => [1440, 390].map((width) => ({ theme, width })));
+
+interface Look {
+  theme: "light" | "dark";
+  width: number;
+}
+
+/** Opens a page, lets `act` do something, and checks what must hold of every page. */
+async function check(
+  name: string,
+  path: string,
+  ready: string,
+  look: Look,
+  act?: (page: Page) => Promise<void>,
+): Promise<void> {
+  const context = await browser.newContext({
+    viewport: { width: look.width, height: 900 },
+    colorScheme: look.theme,
+    reducedMotion: "reduce",
+  });
+  const page = await context.newPage();
+  const foreign: string[] = [];
+  const errors: string[] = [];
+  page.on("request", (request) => {
+    if (!request.url().startsWith(`${server.base}/`) && !request.url().startsWith("data:"))
+      foreign.push(request.url());
+  });
+  page.on("pageerror", (error) => errors.push(String(error)));
+  page.on("console", (message) => {
+    // A 404 of the API is part of the pages that say so.
+    if (message.type() === "error" && !message.text().includes("404")) errors.push(message.text());
+  });
+  await page.goto(server.link(path));
+  await page.locator(ready).first().waitFor();
+  await act?.(page);
+  await page.evaluate(() => document.fonts.ready);
+  await page.screenshot({ path: join(shots, `${name}-${look.theme}-${look.width}.png`) });
+  expect(await violations(page), `axe on ${name}`).toEqual([]);
+  expect(foreign, "requests to elsewhere").toEqual([]);
+  expect(errors, "errors in the page").toEqual([]);
+  expect(await page.evaluate(() => "__pwned" in window), "logged text ran").toBe(false);
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  expect(overflow, "the page does not scroll sideways").toBeLessThanOrEqual(0);
+  await context.close();
+}
+
+async function violations(page: Page): Promise<string[]> {
+  await page.evaluate(await axeSource);
+  const result = (await page.evaluate(() =>
+    (window as unknown as { axe: typeof axe }).axe.run(document),
+  )) as axe.AxeResults;
+  return result.violations.flatMap((v) =>
+    v.nodes.map((node) => `${v.id}: ${node.html} ${node.failureSummary ?? ""}`),
+  );
+}
+
+/** Waits until the first chart has been drawn. */
+async function drawn(page: Page): Promise<void> {
+  await page.waitForFunction(() => performance.getEntriesByName("buoy:first-chart").length > 0);
+}
+
+async function hover(page: Page): Promise<void> {
+  await drawn(page);
+  const box = await page.locator("figure .u-over").first().boundingBox();
+  if (box === null) throw new Error("no chart");
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+}
+
+describe("without any run", () => {
+  it.each(LOOKS)("projects, $theme, $width px", async (look) => {
+    await check("empty", "", "text=No runs yet", look);
+  });
+  it.each(LOOKS)("no such project, no such page: $theme, $width px", async (look) => {
+    await check("no-project", "local/nothing", "text=All projects", look);
+    await check("nowhere", "a/b/c", "text=There is no such page", look);
+  });
+});
+
+describe("with runs", () => {
+  const id = "first-run";
+  const keys = ["lr", "train/loss", "train/loss_spiky", "train/has_nan", "val/loss"];
+
+  beforeAll(async () => {
+    const first = server.logger();
+    const config = { lr: 3e-4, optimizer: { name: "adam", betas: [0.9, 0.95] }, [HOSTILE]: HOSTILE };
+    await first.tell({
+      init: { project: "digits", id, name: "swift-current-91", config, tags: ["baseline"], notes: HOSTILE },
+    });
+    await first.tell({ curve: 2000, keys });
+    for (let i = 0; i < 12; i++) {
+      const other = server.logger();
+      const name = i === 3 ? HOSTILE : `quiet-harbour-${i}`;
+      await other.tell({
+        init: { project: i === 11 ? "another" : "digits", name, settings: { telemetry: false } },
+      });
+      await other.tell({ curve: 30 + i, keys: keys.slice(0, 3), seed: i });
+      await other.tell({ finish: i % 3 === 0 ? 1 : 0 });
+      await other.stop();
+    }
+    const body = JSON.stringify({ columns: ["state"], limit: 100 });
+    await server.until<{ total: number; columns: { state: string[] } }>(
+      "api/v1/p/local:digits/runs:query",
+      (runs) => runs.total === 12 && runs.columns.state.filter((state) => state === "running").length === 1,
+      { method: "POST", body },
+    );
+    await server.until<{ keys: { key: string; kind: string; n: number }[] }>(
+      `api/v1/p/local:digits/keys?run=${id}`,
+      (answer) =>
+        answer.keys.some((key) => key.kind === "system") && answer.keys.some((key) => key.n === 2000),
+    );
+  });
+
+  it.each(LOOKS)("projects, $theme, $width px", async (look) => {
+    await check("projects", "", "table a", look);
+  });
+  it.each(LOOKS)("runs, $theme, $width px", async (look) => {
+    await check("runs", "local/digits", "table a", look, async (page) => {
+      expect(await page.locator("tbody tr").count()).toBe(12);
+      expect(await page.locator("tbody").innerText()).toContain(HOSTILE);
+    });
+  });
+  it.each(LOOKS)("charts of a run, $theme, $width px", async (look) => {
+    await check("charts", `local/digits/runs/${id}`, "figure canvas", look, hover);
+  });
+  it.each(LOOKS)("charts on a log axis over time, $theme, $width px", async (look) => {
+    await check("charts-log", `local/digits/runs/${id}?x=rel&logy=1&q=loss`, "figure canvas", look, drawn);
+  });
+  it.each(LOOKS)("overview of a run, $theme, $width px", async (look) => {
+    await check("overview", `local/digits/runs/${id}?tab=overview`, "dl", look);
+  });
+  it.each(LOOKS)("system metrics of a run, $theme, $width px", async (look) => {
+    await check("system", `local/digits/runs/${id}?tab=system`, "figure canvas", look, drawn);
+  });
+  it.each(LOOKS)("no chart matches, no such run: $theme, $width px", async (look) => {
+    await check("no-match", `local/digits/runs/${id}?q=zzz`, "text=Clear filter", look);
+    await check("no-run", "local/digits/runs/nothing", "text=All projects", look);
+  });
+
+  it("is used by links, tabs, the back button and a zoom that stays in the address", async () => {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.goto(server.link(""));
+    await page.getByRole("link", { name: "digits" }).click();
+    await page.getByRole("link", { name: "swift-current-91" }).click();
+    await drawn(page);
+    const box = await page.locator("figure .u-over").first().boundingBox();
+    if (box === null) throw new Error("no chart");
+    await page.mouse.move(box.x + box.width * 0.25, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.5, box.y + 42, { steps: 4 });
+    await page.mouse.up();
+    await page.getByRole("button", { name: "Reset zoom" }).waitFor();
+    const [low = 0, high = 0] = (new URL(page.url()).searchParams.get("range") ?? "").split("..").map(Number);
+    expect(low).toBeGreaterThan(400);
+    expect(high).toBeLessThan(1100);
+    await page.getByRole("link", { name: "Overview" }).click();
+    await page.locator("dl").waitFor();
+    expect(new URL(page.url()).searchParams.get("range")).toBeNull();
+    await page.goBack();
+    await page.getByRole("button", { name: "Reset zoom" }).click();
+    expect(new URL(page.url()).searchParams.get("range")).toBeNull();
+    await page.close();
+  });
+
+  it("draws the one spike of 2 000 points on the canvas", async () => {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.goto(server.link(`local/digits/runs/${id}?q=spiky`));
+    await drawn(page);
+    // The highest tenth of the plot holds nothing but the spike, in the run's colour.
+    const rows = await page.evaluate(() => {
+      const canvas = document.querySelector("figure canvas") as HTMLCanvasElement;
+      const { width, height } = canvas;
+      const { data } = canvas.getContext("2d")?.getImageData(0, 0, width, height) ?? {
+        data: new Uint8ClampedArray(),
+      };
+      let found = 0;
+      for (let y = Math.round(height * 0.15); y < height * 0.4; y++) {
+        for (let x = Math.round(width * 0.6); x < width * 0.75; x++) {
+          const at = 4 * (y * width + x);
+          if ((data[at + 3] ?? 0) > 120 && (data[at + 2] ?? 0) - (data[at] ?? 0) > 60) {
+            found += 1;
+            break;
+          }
+        }
+      }
+      return found / (height * 0.25);
+    });
+    expect(rows).toBeGreaterThan(0.9);
+    await page.close();
+  });
+});
