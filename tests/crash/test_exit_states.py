@@ -16,7 +16,6 @@ ENDINGS = {
     "normal": ("pass", 0, "finished", 0),
     "exception": ("raise ValueError('wrong')", 1, "failed", 1),
     "sys-exit": ("sys.exit(3)", 3, "failed", 3),
-    "system-exit": ("raise SystemExit(3)", 3, "failed", 3),
     "sigterm": ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, "killed", None),
     "sigkill": ("os.kill(os.getpid(), signal.SIGKILL)", -signal.SIGKILL, "crashed", None),
 }
@@ -52,3 +51,14 @@ def test_ending_gives_the_state(stack: Stack, tmp_path: Path, ending: str, form:
     if exit_code is not None:
         assert run["exit_code"] == exit_code
     assert run["summary"]["loss"] == 1.0
+
+
+@pytest.mark.slow
+def test_raised_system_exit_inside_with_keeps_its_code(stack: Stack) -> None:
+    script = PREAMBLE + WITH.format(id="raised-exit", ending="raise SystemExit(4)")
+    done = subprocess.run([sys.executable, "-c", script], env=stack.environment, check=False)
+    assert done.returncode == 4
+    run = wait_until(
+        lambda: (run := stack.run("raised-exit")) and run["state"] != "running" and run, "the end"
+    )
+    assert (run["state"], run["exit_code"]) == ("failed", 4)

@@ -83,10 +83,11 @@ def test_killed_daemon_is_not_noticed_by_the_trainer(tmp_path: Path, seed: int, 
 @pytest.mark.slow
 def test_daemon_that_nobody_restarts_comes_back_by_itself(tmp_path: Path) -> None:
     with Stack(tmp_path) as stack:
-        trainer = stack.train("run", STEPS, pause_s=0.0005)
-        trainer.wait_accepted(STEPS // 4)
+        trainer = stack.train("run", STEPS, pause_s=0.001)
+        trainer.wait_accepted(STEPS // 10)
         killed = stack.kill_daemon()
         wait_until(lambda: stack.daemon_pid() not in (None, killed), "another daemon")
+        assert trainer.process.poll() is None, "finish() has started the daemon, not the daemon's supervisor"
         assert trainer.wait() == 0, trainer.output()
         assert_exactly_once(stack, "run", STEPS)
 
