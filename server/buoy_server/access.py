@@ -1,4 +1,4 @@
-"""The server's token: made at the first start, kept in the data folder, found there and in the state folder by this user."""
+"""The server's token: made at the first start, kept in the data folder, published to clients of the same user."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def load_token(data_dir: Path) -> str:
 
 
 def publish_token(base_url: str, token: str) -> None:
-    """Tells the SDK and the daemon of this user how to reach the server. A state folder that cannot be written is no fault
-    of the server: such clients are given the token by hand."""
+    """Tells the SDK and the daemon of this user how to reach the server. A state folder that cannot be written is no
+    fault of the server: such clients are given the token by hand."""
     aliases = {base_url}
     for name, other in (
         ("//127.0.0.1:", "//localhost:"),

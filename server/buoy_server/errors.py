@@ -1,7 +1,7 @@
 """The server's errors.
 
-`StartError` is for the person who starts the server; everything below `Refused` is for the client of one request and leaves
-the stores as they were. The web layer turns each type into a problem document; nothing here knows HTTP.
+`StartError` is for the person who starts the server; everything below `Refused` is for the client of one request and
+leaves the stores as they were. The web layer turns each type into a problem document; nothing here knows HTTP.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ class StartError(Exception):
     """The server cannot start. The message is one line and says what to do; nothing was touched."""
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - named for what happens to the request
     """A request that is not carried out.
 
     Attributes:

@@ -1,7 +1,9 @@
-"""Tells listeners that something changed. Nudges carry revisions, never data: a listener that missed some misses nothing.
+"""Tells listeners that something changed. Nudges carry revisions, never data: a listener that missed some misses
+nothing.
 
-Uploads call `publish` from their threads; it only notes the change. On the event loop each listener gets what has gathered, at most
-four times a second a project. A second replica would feed `publish` from the database; nothing else would change.
+Uploads call `publish` from their threads; it only notes the change. On the event loop each listener gets what has
+gathered, at most four times a second a project. A second replica would feed `publish` from the database; nothing
+else would change.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ class Subscription:
 
 
 class Broadcaster:
-    """Connects uploads with listeners. `publish` and `close` may be called from any thread, the rest on the event loop."""
+    """Connects uploads with listeners. Any thread may call `publish` and `close`; the rest is for the event loop."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None

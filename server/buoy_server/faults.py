@@ -1,7 +1,7 @@
 """Places where tests kill the server, each listed once.
 
-`BUOY_FAULT=name:count` makes the process end itself with SIGKILL when it passes that place for the count-th time. Without
-the variable a place costs one comparison.
+`BUOY_FAULT=name:count` makes the process end itself with SIGKILL when it passes that place for the count-th time.
+Without the variable a place costs one comparison.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """JSON that keeps what JSON cannot say.
 
 NaN, the infinities and integers beyond 2^53 would be lost or break a browser. They travel as `{"$float": "nan"}` and
-`{"$int": "9007199254740993"}`. Text in the stores has this form, always ASCII, so no database meets a NUL or a lone surrogate.
+`{"$int": "9007199254740993"}`. Text in the stores has this form, always ASCII, so no database meets a NUL or a lone
+surrogate.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def dumps(value: object) -> str:
 
 
 def from_json(text: str) -> str:
-    """Tagged JSON text of JSON text that may hold NaN, Infinity and big integers. Text that is no JSON becomes a string."""
+    """Tagged JSON text of JSON text with NaN, Infinity and big integers. What is no JSON becomes a string."""
     try:
         return dumps(json.loads(text))
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
 """One server for one data folder.
 
-The embedded stores take a single process. The lock is flock() on a file in the folder, so it ends with the process however that
-ends. Nothing is written to the folder before the lock is held.
+The embedded stores take a single process. The lock is flock() on a file in the folder, so it ends with the process
+however that ends. Nothing is written to the folder before the lock is held.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class FolderLock:
             self._file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StartError(
-                f"the data folder {folder} cannot be written ({error.strerror}); make it writable or choose another with --data-dir"
+                f"the data folder {folder} cannot be written ({error.strerror}); "
+                "make it writable or choose another with --data-dir"
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -36,7 +37,8 @@ class FolderLock:
             os.close(self._file)
             by = f" (process {holder})" if holder else ""
             raise StartError(
-                f"another server{by} uses the data folder {folder}; stop that one or choose another folder with --data-dir"
+                f"another server{by} uses the data folder {folder}; "
+                "stop that one or choose another folder with --data-dir"
             ) from error
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)

@@ -24,7 +24,7 @@ def open_objects(url: str) -> ObjectStore:
             folder = Path(unquote(parts.path))
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return LocalStore(folder)
-        store = S3Store.from_url(url)
+        store: ObjectStore = S3Store.from_url(url)
         # One cheap question, so that a wrong bucket shows now and not with the first upload.
         next(iter(obstore.list(store, chunk_size=1)), None)
         return store

@@ -1,6 +1,6 @@
 """Runs the server process: takes the port and the folder, opens the stores, answers until it is told to stop.
 
-    socket -> folder lock -> token -> stores -> serve -> "ready: ..." -> SIGTERM -> answers under way end -> stores close
+    socket -> folder lock -> token -> stores -> serve -> "ready: ..." -> SIGTERM -> last answers -> stores close
 
 The order makes refusals cheap: whatever can be refused is checked before anything is written.
 """
@@ -83,7 +83,8 @@ def _listen(options: Options) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise StartError(
-                f"port {options.port} on {options.host} is in use; stop the other program or choose another port with --port"
+                f"port {options.port} on {options.host} is in use; "
+                "stop the other program or choose another port with --port"
             ) from error
         raise StartError(
             f"cannot listen on {options.host} port {options.port} ({error.strerror}); see --host and --port"
@@ -127,7 +128,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Handles both signals while serving. uvicorn would raise them again at the end; to stop when asked is no failure."""
+        """Handles both signals while serving. uvicorn would raise them again; to stop when asked is no failure."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buoy_core import Rows, decode_rows, definitions, split_records
-from buoy_core.block import BlockHeader, open_block, split_blocks
+from buoy_core.block import BLOCK_HEADER_BYTES, BlockHeader, decompress, split_blocks
 from buoy_core.errors import CorruptBlock, UnsupportedVersion
 from buoy_core.format import KIND_GAP
 from buoy_proto import v1
@@ -39,7 +39,7 @@ class Block:
     records: list[tuple[int, v1.Record]]
 
 
-def read_body(stream_id: bytes, body: bytes | bytearray) -> list[Block]:
+def read_body(stream_id: bytes, body: bytes) -> list[Block]:
     """All blocks of an upload to a stream.
 
     Raises:
@@ -64,7 +64,7 @@ def read_body(stream_id: bytes, body: bytes | bytearray) -> list[Block]:
                 )
             if header.next_seq > _SEQ_MAX:
                 raise Malformed("corrupt_block", f"Block {number} counts beyond 2^63.", block=number)
-            blocks.append(_decode(number, *open_block(data)))
+            blocks.append(_decode(number, header, decompress(header, data[BLOCK_HEADER_BYTES:])))
     except CorruptBlock as error:
         detail = f"Block {len(blocks)} is not sound: {error.reason}."
         raise Malformed("corrupt_block", detail, block=len(blocks), offset=error.offset) from error

@@ -1,7 +1,7 @@
 """Gives ids to projects, runs, streams and keys. All of it can be repeated: what exists is found, never made twice.
 
-These rows are committed before the points that use their ids are inserted. A crash in between leaves an id without points, which a
-replay then uses.
+These rows are committed before the points that use their ids are inserted. A crash in between leaves an id without
+points, which a replay then uses.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""What the records of an upload change, apart from points. Pure: reads decoded blocks and a stream's tables, touches no store."""
+"""What the records of an upload change, apart from points. Pure: touches no store."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from buoy_core.format import KIND_DATA, KIND_GAP, KIND_TABLES
 from buoy_proto import v1
@@ -118,10 +119,11 @@ def fold(fresh: list[Fresh], next_seq: int, known: Mapping[str, Mapping[int, str
             elif header.kind == KIND_DATA and index < item.skip:
                 continue
             elif header.kind == KIND_TABLES:
-                # Repeats what may have been lost with a damaged block. What it says of the run may be out of date by now.
+                # Repeats what may have been lost with a damaged block. What it says of the run may be out of date by
+                # now.
                 if kind == "writer_start":
                     _fold_writer(changes, record.writer_start)
-            elif kind in _FOLDS:
+            elif kind is not None and kind in _FOLDS:
                 _FOLDS[kind](changes, item.first_seq + index, getattr(record, kind))
     return changes
 
@@ -243,7 +245,7 @@ def _fold_event(changes: Changes, seq: int, event: v1.Event) -> None:
     )
 
 
-_FOLDS = {
+_FOLDS: dict[str, Callable[[Changes, int, Any], None]] = {
     "stream_start": _fold_stream_start,
     "writer_start": _fold_writer_start,
     "writer_end": _fold_writer_end,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,11 +11,10 @@ from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, updat
 
 from buoy_server import faults
 from buoy_server.errors import Busy
+from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.catalogue import next_rev
 from buoy_server.ingest.changes import Changes
 from buoy_server.ingest.run_state import apply_run
-from buoy_server.ingest.statistics import Tally
-from buoy_server.ingest.streams import StreamState
 from buoy_server.metadata.engine import Metadata, digest
 from buoy_server.metadata.schema import (
     ATTEMPTS,
@@ -29,21 +28,9 @@ from buoy_server.metadata.schema import (
     WRITER_KEYS,
 )
 
-SeriesTallies = list[tuple[int, int, bool, Tally]]
-"""(key, rank, system, tally) in the order in which they apply."""
 
-
-def commit(
-    metadata: Metadata, state: StreamState, changes: Changes, found: SeriesTallies, rank: int | None
-) -> int:
-    """Stores everything of an upload except its points, which are in the metrics store by now.
-
-    Args:
-        metadata: The store.
-        state: The stream as it was before; not changed.
-        changes: What the records say.
-        found: What the points add to their series.
-        rank: Rank of the daemon's own samples from now on.
+def commit(metadata: Metadata, addition: Addition) -> int:
+    """Stores an addition.
 
     Returns:
         The project's new revision.
@@ -52,25 +39,18 @@ def commit(
         Busy: Another replica has moved the stream meanwhile; nothing is stored, the client sends again.
     """
     with metadata.write() as connection:
-        rev = _commit(metadata, connection, state, changes, found, rank)
+        rev = _commit(metadata, connection, addition)
         faults.point(faults.BEFORE_COMMIT)
     faults.point(faults.AFTER_COMMIT)
     return rev
 
 
-def _commit(
-    metadata: Metadata,
-    connection: Connection,
-    state: StreamState,
-    changes: Changes,
-    found: SeriesTallies,
-    rank: int | None,
-) -> int:
-    owner = state.owner
+def _commit(metadata: Metadata, connection: Connection, addition: Addition) -> int:
+    owner, changes = addition.owner, addition.changes
     moved = connection.execute(
         update(STREAMS)
-        .where(STREAMS.c.id == owner.stream, STREAMS.c.next_seq == state.next_seq)
-        .values(next_seq=changes.next_seq, rank=rank)
+        .where(STREAMS.c.id == owner.stream, STREAMS.c.next_seq == addition.state.next_seq)
+        .values(next_seq=changes.next_seq, rank=addition.rank)
     )
     if moved.rowcount != 1:
         raise Busy("stream_moved", "Another server works on this stream; send again.")
@@ -78,26 +58,17 @@ def _commit(
     activity = case((PROJECTS.c.activity_us < changes.last_us, changes.last_us), else_=PROJECTS.c.activity_us)
     connection.execute(update(PROJECTS).where(PROJECTS.c.id == owner.project).values(activity_us=activity))
     _store_names(metadata, connection, owner.stream, changes)
-    _store_series(metadata, connection, state, found, rev)
-    _store_first_step(connection, state, found)
+    _store_series(metadata, connection, addition, rev)
+    _store_first_step(connection, addition)
     for gap in changes.gaps:
         connection.execute(metadata.upsert(GAPS).values(stream=owner.stream, **gap).on_conflict_do_nothing())
     for event in changes.events:
         row = {"stream": owner.stream, "run": owner.run, **event}
         connection.execute(metadata.upsert(EVENTS).values(row).on_conflict_do_nothing())
     _store_metrics(metadata, connection, owner.run, changes)
-    _store_summary(metadata, connection, state, changes)
-    apply_run(metadata, connection, state, changes, last_steps(found), rev)
+    _store_summary(metadata, connection, addition)
+    apply_run(metadata, connection, addition, rev)
     return rev
-
-
-def last_steps(found: Iterable[tuple[int, int, bool, Tally]]) -> dict[int, int]:
-    """The highest step of each rank's own points in an upload."""
-    steps: dict[int, int] = {}
-    for _, rank, system, tally in found:
-        if not system:
-            steps[rank] = max(steps.get(rank, tally.last_step), tally.last_step)
-    return steps
 
 
 def _store_names(metadata: Metadata, connection: Connection, stream: int, changes: Changes) -> None:
@@ -110,21 +81,18 @@ def _store_names(metadata: Metadata, connection: Connection, stream: int, change
         connection.execute(metadata.upsert(WRITER_KEYS).on_conflict_do_nothing(), rows)
 
 
-def _store_series(
-    metadata: Metadata, connection: Connection, state: StreamState, found: SeriesTallies, rev: int
-) -> None:
-    if not found:
+def _store_series(metadata: Metadata, connection: Connection, addition: Addition, rev: int) -> None:
+    if not addition.series:
         return
+    owner = addition.owner
     rows = []
-    for key, rank, _, tally in found:
-        row = asdict(tally)
-        # After a crash the engine may hold points twice; readers of this series must look for duplicates.
-        row["ascending"] = int(tally.ascending and not state.doubtful)
-        rows.append(
-            {"run": state.owner.run, "key": key, "rank": rank, "attempt": state.owner.attempt}
-            | row
-            | {"last_stream": state.owner.stream, "gen": 0, "rev": rev}
+    for item in addition.series:
+        row = {"run": owner.run, "key": item.key, "rank": item.rank, "attempt": owner.attempt} | asdict(
+            item.tally
         )
+        # After a crash the engine may hold points twice; readers of this series must look for duplicates.
+        row["ascending"] = int(item.tally.ascending and not addition.state.doubtful)
+        rows.append(row | {"last_stream": owner.stream, "gen": 0, "rev": rev})
     statement = metadata.upsert(SERIES)
     merged = _merge(SERIES.c, statement.excluded)
     connection.execute(
@@ -151,12 +119,12 @@ def _merge(old: Any, new: Any) -> dict[str, ColumnElement[Any]]:
     return merged
 
 
-def _store_first_step(connection: Connection, state: StreamState, found: SeriesTallies) -> None:
-    steps = [tally.first_step for _, _, system, tally in found if not system]
+def _store_first_step(connection: Connection, addition: Addition) -> None:
+    steps = [item.tally.first_step for item in addition.series if not item.system]
     if steps:
-        first = min(steps)
+        owner, first = addition.owner, min(steps)
         lower = or_(ATTEMPTS.c.first_step.is_(None), ATTEMPTS.c.first_step > first)
-        mine = and_(ATTEMPTS.c.run == state.owner.run, ATTEMPTS.c.attempt == state.owner.attempt)
+        mine = and_(ATTEMPTS.c.run == owner.run, ATTEMPTS.c.attempt == owner.attempt)
         connection.execute(update(ATTEMPTS).where(mine, lower).values(first_step=first))
 
 
@@ -174,9 +142,9 @@ def _store_metrics(metadata: Metadata, connection: Connection, run: int, changes
         connection.execute(statement.on_conflict_do_update(index_elements=["run", "digest"], set_=changed))
 
 
-def _store_summary(metadata: Metadata, connection: Connection, state: StreamState, changes: Changes) -> None:
-    owner = state.owner
-    for change in changes.summary:
+def _store_summary(metadata: Metadata, connection: Connection, addition: Addition) -> None:
+    owner = addition.owner
+    for change in addition.changes.summary:
         for key, value in change.replaced.items():
             row = {
                 "run": owner.run,

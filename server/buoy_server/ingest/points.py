@@ -1,13 +1,14 @@
 """From decoded rows to the columns and statistics that are stored. Pure; works on whole columns, no object per point.
 
-Points are grouped by series with one stable sort on a small integer (the slot: one for each key of each writer), which numpy does
-in linear time. The engine wants them in that order anyway.
+Points are grouped by series with one stable sort on a small integer (the slot: one for each key of each writer),
+which numpy does in linear time. The engine wants them in that order anyway.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from buoy_core import Rows
@@ -62,7 +63,7 @@ class Points:
         )  # fmt: skip
 
 
-class UnknownKey(Exception):
+class UnknownKey(LookupError):  # noqa: N818 - a situation, as in buoy_core.errors
     """A row uses a key id that was never named."""
 
     def __init__(self, writer_id: str, key_id: int) -> None:
@@ -131,26 +132,28 @@ def collect(fresh: Iterable[Fresh], table: SlotTable) -> tuple[Points, list[Text
     Raises:
         UnknownKey: See `SlotTable`.
     """
-    parts: list[tuple[NDArray[np.generic], ...]] = []
+    parts: list[tuple[NDArray[Any], ...]] = []
     texts: list[Text] = []
     for item in fresh:
         for system, rows in ((False, item.block.rows), (True, item.block.system)):
             parts.append(_part(item, rows, table, system=system))
             texts.extend(_texts(item, rows, table, system=system))
-    columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else _empty()
-    slot = columns[0]
+    slot, step, seq, time_us, value, kind = (
+        map(np.concatenate, zip(*parts, strict=True)) if parts else _empty()
+    )
     # Radix sort serves 16-bit numbers only; more slots than that take a merge sort.
     narrow = slot.astype(np.uint16) if len(table.slots) <= 1 << 16 else slot
     order = np.argsort(narrow, kind="stable")
-    slot, step, seq, time_us, value, kind = (column[order] for column in columns)
-    return Points(table.slots, slot, step, seq, time_us, value, kind), texts
+    return Points(
+        table.slots, slot[order], step[order], seq[order], time_us[order], value[order], kind[order]
+    ), texts
 
 
-def _empty() -> list[NDArray[np.generic]]:
+def _empty() -> list[NDArray[Any]]:
     return [np.empty(0, dtype) for dtype in (np.uint32, np.int64, np.uint64, np.int64, np.float64, np.uint8)]
 
 
-def _part(item: Fresh, rows: Rows, table: SlotTable, *, system: bool) -> tuple[NDArray[np.generic], ...]:
+def _part(item: Fresh, rows: Rows, table: SlotTable, *, system: bool) -> tuple[NDArray[Any], ...]:
     index = np.frombuffer(rows.index, np.uint32)
     key_id = np.frombuffer(rows.key_id, np.uint32)
     step = np.frombuffer(rows.step, np.int64)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, and_, func, or_, select, update
 
-from buoy_server.ingest.changes import Changes, JsonUpdate
-from buoy_server.ingest.streams import DAEMON_WRITER, StreamState
+from buoy_server.ingest.addition import Addition
+from buoy_server.ingest.changes import JsonUpdate
+from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.metadata.engine import Metadata
 from buoy_server.metadata.schema import ATTEMPTS, RUNS, STREAMS, WRITERS
 
@@ -21,18 +22,12 @@ def run_state(states: Iterable[str]) -> str:
     return next((state for state in _WORST_FIRST if state in present), "running")
 
 
-def apply_run(
-    metadata: Metadata,
-    connection: Connection,
-    state: StreamState,
-    changes: Changes,
-    last_steps: dict[int, int],
-    rev: int,
-) -> None:
+def apply_run(metadata: Metadata, connection: Connection, addition: Addition, rev: int) -> None:
     """Brings the writers and the run up to date."""
-    _store_writers(metadata, connection, state, changes)
-    _store_last_steps(connection, state, changes, last_steps)
-    run = state.owner.run
+    changes = addition.changes
+    _store_writers(metadata, connection, addition)
+    _store_last_steps(connection, addition)
+    run = addition.owner.run
     before = connection.execute(select(RUNS).where(RUNS.c.id == run).with_for_update()).one()
     values: dict[str, object] = dict(changes.run)
     if changes.config:
@@ -49,8 +44,8 @@ def apply_run(
     connection.execute(update(RUNS).where(RUNS.c.id == run).values(rev=rev, **values))
 
 
-def _store_writers(metadata: Metadata, connection: Connection, state: StreamState, changes: Changes) -> None:
-    stream = state.owner.stream
+def _store_writers(metadata: Metadata, connection: Connection, addition: Addition) -> None:
+    stream, changes = addition.owner.stream, addition.changes
     for writer_id, writer in changes.writers.items():
         row = {"stream": stream, "writer_id": writer_id, "state": "running", "records_dropped": 0, **writer}
         statement = metadata.upsert(WRITERS).values(row)
@@ -61,11 +56,9 @@ def _store_writers(metadata: Metadata, connection: Connection, state: StreamStat
         connection.execute(update(WRITERS).where(mine).values(end))
 
 
-def _store_last_steps(
-    connection: Connection, state: StreamState, changes: Changes, last_steps: dict[int, int]
-) -> None:
-    for rank, step in last_steps.items():
-        mine = and_(WRITERS.c.stream == state.owner.stream, WRITERS.c.rank == rank)
+def _store_last_steps(connection: Connection, addition: Addition) -> None:
+    for rank, step in addition.last_steps().items():
+        mine = and_(WRITERS.c.stream == addition.owner.stream, WRITERS.c.rank == rank)
         lower = or_(WRITERS.c.last_step.is_(None), WRITERS.c.last_step < step)
         connection.execute(update(WRITERS).where(mine, lower).values(last_step=step))
 

@@ -1,7 +1,7 @@
 """What an upload adds to the statistics of each series. Pure.
 
-Kept so that lists, summaries and axes need no points: counts, ends, extremes, and whether the steps strictly ascend, in which case no
-reader need look for duplicates.
+Kept so that lists, summaries and axes need no points: counts, ends, extremes, and whether the steps strictly ascend,
+in which case no reader need look for duplicates.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the server knows about a stream while its blocks arrive: position, run, writers and their key tables.
 
-The truth is in SQL; this is a copy that spares questions. A copy is used by one thread at a time and dropped whenever work on the stream
-fails, so it is never ahead of the truth.
+The truth is in SQL; this is a copy that spares questions. A copy is used by one thread at a time and dropped
+whenever work on the stream fails, so it is never ahead of the truth.
 """
 
 from __future__ import annotations

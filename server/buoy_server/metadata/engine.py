@@ -1,8 +1,8 @@
 """Opens the metadata database and hands out transactions.
 
-What is acknowledged must survive a power cut: SQLite runs in WAL mode with synchronous=FULL, so a commit returns after fsync.
-Readers never wait for the writer. On SQLite one thread of this process writes at a time (a lock of ours, because SQLite's own
-waiting polls); PostgreSQL has row locks and needs none.
+What is acknowledged must survive a power cut: SQLite runs in WAL mode with synchronous=FULL, so a commit returns
+after fsync. Readers never wait for the writer. On SQLite one thread of this process writes at a time (a lock of
+ours, because SQLite's own waiting polls); PostgreSQL has row locks and needs none.
 """
 
 from __future__ import annotations
@@ -40,6 +40,11 @@ class Metadata:
         self._writing = threading.Lock() if engine.dialect.name == "sqlite" else nullcontext()
         self.epoch = self._load_epoch()
 
+    @property
+    def shared(self) -> bool:
+        """Other servers may work on the same database."""
+        return self.engine.dialect.name == "postgresql"
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads: one consistent view."""
@@ -58,14 +63,15 @@ class Metadata:
 
     @contextmanager
     def stream_turn(self, stream_id: str) -> Iterator[None]:
-        """Keeps other replicas off a stream until the block ends. Within this process the caller's own lock does that."""
-        if self.engine.dialect.name != "postgresql":
+        """Keeps other replicas off a stream until the block ends. Within this process the caller has a lock."""
+        if not self.shared:
             yield
             return
         number = int.from_bytes(
             hashlib.blake2b(stream_id.encode(), digest_size=8).digest(), "little", signed=True
         )
-        # An advisory lock instead of a row lock: the stream may have no row yet, and the work uses several transactions.
+        # An advisory lock instead of a row lock: the stream may have no row yet, and the work uses several
+        # transactions.
         with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("SELECT pg_advisory_lock(:number)"), {"number": number})
             try:
@@ -75,7 +81,7 @@ class Metadata:
 
     def upsert(self, table: Table) -> Any:
         """An INSERT that can be given `on_conflict_do_update` or `on_conflict_do_nothing`."""
-        return postgresql.insert(table) if self.engine.dialect.name == "postgresql" else sqlite.insert(table)
+        return postgresql.insert(table) if self.shared else sqlite.insert(table)
 
     def close(self) -> None:
         """Closes all connections."""

@@ -1,7 +1,7 @@
 """Opens the metrics engine, embedded or remote, and hands out its clients.
 
-chDB takes one engine and one path a process; any number of client handles share it, each for one call at a time. A pool bounds
-how many questions run at once, and with the limit per query that bounds the memory.
+chDB takes one engine and one path a process; any number of client handles share it, each for one call at a time. A
+pool bounds how many questions run at once, and with the limit per query that bounds the memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Reads series: counts, buckets, raw points. The engine reduces; columns come back as arrays, never as objects per point."""
+"""Reads series: counts, buckets, raw points. The engine reduces; columns come back as arrays."""
 
 from __future__ import annotations
 
@@ -134,4 +134,5 @@ def _window(x: str, window: tuple[float, float] | None) -> tuple[str, dict[str, 
 
 
 def _array(column: pa.ChunkedArray) -> NDArray[np.generic]:
-    return column.to_numpy()
+    values: NDArray[np.generic] = column.to_numpy()
+    return values

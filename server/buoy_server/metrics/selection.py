@@ -1,7 +1,7 @@
 """Which points a question is about, as SQL with bound parameters.
 
-A later attempt supersedes the steps of the earlier ones from its first step on, so of an earlier attempt only the steps below a
-limit count. Nothing is deleted: the limit is part of each question.
+A later attempt supersedes the steps of the earlier ones from its first step on, so of an earlier attempt only the
+steps below a limit count. Nothing is deleted: the limit is part of each question.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Selection:
     def source(
         self, table: str = "points", columns: Sequence[str] = ("time_us", "value")
     ) -> tuple[str, dict[str, object]]:
-        """A table expression with run, key, rank, step and the asked columns; of what was logged twice at a step the latest."""
+        """A table expression with run, key, rank, step and the asked columns; the latest of each step."""
         condition, parameters = self.where()
         if self.ascending:
             return (

@@ -1,7 +1,8 @@
 """Writes points and texts.
 
-One call is one part in the engine: it is there as a whole or not at all. The token makes the engine drop a call that is repeated;
-`stored_until` tells what arrived before a crash, whatever way the records are cut into calls the next time.
+One call is one part in the engine: it is there as a whole or not at all. The token makes the engine drop a call that
+is repeated; `stored_until` tells what arrived before a crash, whatever way the records are cut into calls the next
+time.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from buoy_server.metrics.tables import POINTS, TEXTS
 
 @dataclass
 class PointColumns:
-    """Points of one run, attempt and stream, all columns equally long. Sorted by key, in the order of the log within one."""
+    """Points of one run, attempt and stream, all columns equally long. The engine sorts what is not sorted."""
 
     run: int
     attempt: int

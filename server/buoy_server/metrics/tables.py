@@ -1,10 +1,11 @@
 """The metrics tables and their versions.
 
-A point belongs to (run, key, rank, attempt) and is found by step. `seq` is its record's number in the stream, `stream` tells the
-streams of one run apart. For system metrics `step` is the time in microseconds: samples have no step of their own. The order is that of
-every question: one series is one contiguous range, already sorted by step.
+A point belongs to (run, key, rank, attempt) and is found by step. `seq` is its record's number in the stream,
+`stream` tells the streams of one run apart. For system metrics `step` is the time in microseconds: samples have no
+step of their own. The order is that of every question: one series is one contiguous range, already sorted by step.
 
-Codecs were chosen on noisy and smooth float32-born series: Delta before ZSTD halves smooth values and steps and costs noisy ones 4 %.
+Codecs were chosen on noisy and smooth float32-born series: Delta before ZSTD halves smooth values and steps and
+costs noisy ones 4 %.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def _codec(column: Column) -> str:
     return _CODECS.get(column.name, "Delta, ZSTD(1)")
 
 
-# One list of statements a version, in order; a released one is never edited. All can be repeated: a DDL is no transaction here.
+# One list of statements a version, in order; a released one is never edited. All can be repeated: a DDL is no
+# transaction here.
 _VERSIONS: tuple[tuple[str, ...], ...] = ((_create("points", POINTS), _create("texts", TEXTS)),)
 
 

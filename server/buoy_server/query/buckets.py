@@ -1,7 +1,7 @@
 """The dyadic grid: bucket b of exponent e covers [b * 2^e, (b + 1) * 2^e). Pure.
 
-Widths are powers of two and the grid is anchored at zero, so buckets never move while a run grows, and two buckets of one exponent
-make exactly one of the next.
+Widths are powers of two and the grid is anchored at zero, so buckets never move while a run grows, and two buckets
+of one exponent make exactly one of the next.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from sqlalchemy import Connection, Row, func, select
 
@@ -15,6 +16,8 @@ from buoy_server.metadata.schema import ATTEMPTS, KEYS, METRIC_DEFS, PROJECTS, R
 from buoy_server.metrics.selection import Limit
 
 _IN_MAX = 500
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,6 @@ def _step_metric(steps: dict[str, str], key: str) -> str | None:
     return steps[max(prefixes, key=len)] if prefixes else None
 
 
-def _parts(items: list[object] | list[str] | list[int]) -> Iterable[list[object]]:  # type: ignore[misc]
-    for begin in range(0, len(items), _IN_MAX):
-        yield list(items[begin : begin + _IN_MAX])
+def _parts(items: Sequence[_T]) -> Iterable[Sequence[_T]]:
+    """Pieces that are short enough for one statement's parameters."""
+    return (items[begin : begin + _IN_MAX] for begin in range(0, len(items), _IN_MAX))

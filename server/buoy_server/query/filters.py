@@ -2,8 +2,8 @@
 
     {"$and": [{"state": "finished"}, {"config.lr": {"$lt": 0.01}}, {"tags": {"$in": ["baseline"]}}]}
 
-As in MongoDB a comparison with a list holds if it holds for the list or for any member, and values of different types are
-never ordered.
+As in MongoDB a comparison with a list holds if it holds for the list or for any member, and values of different
+types are never ordered.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The complete history of a run, a page at a time: exact values, ordered by step, no row left out.
 
-A page is a range of steps. Its end is found on one key alone (the one that bounds it best), so that a page costs about as much as
-it holds however long the run is.
+A page is a range of steps. Its end is found on one key alone (the one that bounds it best), so that a page costs
+about as much as it holds however long the run is.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _fill(
     *,
     all_ranks: bool,
 ) -> None:
-    """Puts one table's values into the rows. A text at the same place replaces a number: it is the exact value of a large int."""
+    """Puts one table's values into the rows. A text replaces a number: it is the exact value of a large int."""
     kinds = found.get("kind")
     values = found["value"].tolist()
     places = zip(*(found[name].tolist() for name in ("run", "key", "rank", "step", "time_us")), strict=True)

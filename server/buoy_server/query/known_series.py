@@ -1,4 +1,4 @@
-"""What SQL knows of the series that a question is about: which exist, how far they reach, whether their points need care."""
+"""What SQL knows of series: which exist, how far they reach, whether their points need care."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from buoy_server.query.summaries import summaries
 
 LIMIT_MAX = 1000
 DEFAULT_COLUMNS = (
-    "name", "state", "created_us", "started_us", "ended_us", "heartbeat_us", "tags", "notes", "group", "job_type", "host",
-    "attempts", "rev",
+    "name", "state", "created_us", "started_us", "ended_us", "heartbeat_us", "tags", "notes", "group", "job_type",
+    "host", "attempts", "rev",
 )  # fmt: skip
 
 _SQL_NAMES = {"id": "run_id", "group": "group_name"}
@@ -127,7 +127,7 @@ def _lookup(
 
 
 def walk(value: object, path: str) -> object:
-    """The member of nested objects at a dotted path; a key that itself has dots is found too. `ABSENT` if there is none."""
+    """The member of nested objects at a dotted path, `ABSENT` if there is none. Keys may have dots themselves."""
     if not isinstance(value, Mapping):
         return ABSENT
     if path in value:

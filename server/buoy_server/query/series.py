@@ -1,6 +1,7 @@
 """Answers panels: several series, reduced to dyadic buckets or raw where they have few points.
 
-names -> ids and extents (SQL) -> one exponent a panel -> one question to the engine for all its bucketed series, one for its raw ones
+names -> ids and extents (SQL) -> one exponent a panel -> at most four questions to the engine: bucketed or raw,
+and of each the series whose points need care apart
 """
 
 from __future__ import annotations
@@ -103,28 +104,20 @@ class SeriesQuery:
             ids = [run for run, _ in runs.values()]
             limits = {} if panel.system else limits_of(connection, ids)
             known = find_series(connection, ids, list(keys.values()), limits)
-        axis = Axis(panel.x, {run: start for run, start in runs.values()} if panel.x == "rel" else {})
+        axis = Axis(panel.x, dict(runs.values()) if panel.x == "rel" else {})
         return _Panel(self._reader, panel, project, axis, limits, known).answer(runs, keys)
 
 
+@dataclass(frozen=True)
 class _Panel:
-    """One panel on its way."""
+    """One panel on its way: its request, its axis, and what SQL knows of its series."""
 
-    def __init__(
-        self,
-        reader: MetricsReader,
-        panel: PanelRequest,
-        project: Project,
-        axis: Axis,
-        limits: dict[int, list[Limit]],
-        known: dict[SeriesKey, KnownSeries],
-    ) -> None:
-        self._reader = reader
-        self._panel = panel
-        self._project = project
-        self._axis = axis
-        self._limits = limits
-        self._known = known
+    _reader: MetricsReader
+    _panel: PanelRequest
+    _project: Project
+    _axis: Axis
+    _limits: dict[int, list[Limit]]
+    _known: dict[SeriesKey, KnownSeries]
 
     def answer(self, runs: dict[str, tuple[int, int]], keys: dict[str, int]) -> PanelAnswer:
         """Puts the names back and the series in order."""
@@ -205,8 +198,8 @@ class _Panel:
         drawn: dict[SeriesKey, SeriesAnswer] = {}
         for selection in select_series(raw, self._limits, system=self._panel.system):
             for series, columns in self._reader.raw(selection, self._axis, window).items():
-                columns = {name: column.astype(np.float64) for name, column in columns.items()}
-                drawn[series] = SeriesAnswer("", "", 0, "raw", columns=columns)
+                exact: Columns = {name: column.astype(np.float64) for name, column in columns.items()}
+                drawn[series] = SeriesAnswer("", "", 0, "raw", columns=exact)
         for selection in select_series(many, self._limits, system=self._panel.system):
             for series, columns in self._reader.buckets(selection, self._axis, exponent, window).items():
                 drawn[series] = _bucketed(columns, self._panel.columns)

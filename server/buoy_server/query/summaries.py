@@ -1,6 +1,7 @@
 """A run's summary: the last value of each key, aggregates that define_metric() asked for, and values set by hand.
 
-Several ranks: rank 0 wins, else the lowest rank that has the key. A value set by hand holds until the key is logged later.
+Several ranks: rank 0 wins, else the lowest rank that has the key. A value set by hand holds until the key is logged
+later.
 """
 
 from __future__ import annotations
@@ -62,8 +63,8 @@ def merge(
         if value is not _ABSENT:
             summary[key] = value
     for key, row in by_hand.items():
-        item = logged.get(key)
-        if item is None or not _logged_later(item, row):
+        before = logged.get(key)
+        if before is None or not _logged_later(before, row):
             summary[key] = json.loads(row.value)
     return summary
 
@@ -101,8 +102,8 @@ def aggregate(item: Logged, definition: Mapping[str, object]) -> object:
 
 def _logged_later(item: Logged, row: Row[tuple[object, ...]]) -> bool:
     if item.attempt != row.attempt:
-        return item.attempt > row.attempt
-    return item.stream == row.stream and item.seq > row.seq
+        return item.attempt > int(row.attempt)
+    return item.stream == row.stream and item.seq > int(row.seq)
 
 
 def _logged(

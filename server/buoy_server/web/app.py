@@ -59,8 +59,9 @@ def make_app(services: Services, token: str) -> Starlette:
     """The application over opened stores. It does not close them."""
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         services.broadcaster.start(asyncio.get_running_loop())
+        app.state.room = uploads.Room()
         yield
 
     app = Starlette(

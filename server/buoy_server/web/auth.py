@@ -1,7 +1,7 @@
 """Who may ask: everybody who knows the token.
 
-Programs send `Authorization: Bearer TOKEN`. A browser opens the printed link once; the token moves from the address into a cookie, so
-that it stays out of the history, of referrers and of copied links.
+Programs send `Authorization: Bearer TOKEN`. A browser opens the printed link once; the token moves from the address
+into a cookie, so that it stays out of the history, of referrers and of copied links.
 """
 
 from __future__ import annotations
@@ -116,6 +116,7 @@ def _page(status: int, title: str, text: str) -> Response:
     title = html.escape(title)
     body = (
         f"<!doctype html><meta charset=utf-8><title>{title}</title>"
-        f"<body style='font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em'><h1>{title}</h1><p>{text}</p>"
+        "<body style='font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em'>"
+        f"<h1>{title}</h1><p>{text}</p>"
     )
     return HTMLResponse(body, status, {"Cache-Control": "no-store"})

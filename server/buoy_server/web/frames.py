@@ -4,19 +4,21 @@
     frame   := header(64) entry(128)* strings payload, each part padded to 8 bytes
     end     := a header with flag bit 15 and nothing after it
 
-    header  : magic "BUOY" | u16 version 1 | u16 flags | u32 panel id | u32 entries | i32 exponent | u32 directory offset
-              u32 strings offset | u32 payload offset | u32 payload length | u32 0 | u64 project rev | u64 epoch | 8 reserved
+    header  : magic "BUOY" | u16 version 1 | u16 flags | u32 panel id | u32 entries | i32 exponent
+              u32 directory offset | u32 strings offset | u32 payload offset | u32 payload length | u32 0
+              u64 project rev | u64 epoch | 8 reserved
     entry   : u32 run string | u32 key string | u8 kind (0 unchanged 1 buckets 2 raw 3 absent 4 error)
               u8 dtype (0 f32 + base, 1 f64) | u8 sealed | u8 columns | i32 gen | u64 rev | i64 first bucket | u32 rows
               u32 column mask | u32 offset in the payload | u32 rank | f64 base | f64 last x | f64 last y | f64 last t
               u64 points in all | f64 x min | f64 x max | f64 0 | f64 0 | 8 reserved
     strings : u32 length, UTF-8, one after the other; strings are named by their offset in this part
 
-Everything is little-endian. Column mask: bit 0 n, 1 min, 2 max, 3 last, 4 mean; bit 31 says that the buckets are dense, so there are
-no indices. Payload of a bucketed entry: indices (u32, counted from the first bucket), n (u32), then the other columns as dtype says; of a raw one:
-x (f64), y (f64). Each column is padded to 8 bytes.
+Everything is little-endian. Column mask: bit 0 n, 1 min, 2 max, 3 last, 4 mean; bit 31 says that the buckets are
+dense, so there are no indices. Payload of a bucketed entry: indices (u32, counted from the first bucket), n (u32),
+then the other columns as dtype says; of a raw one: x (f64), y (f64). Each column is padded to 8 bytes.
 
-Values come as float32 only if that loses nothing (a mean: nothing that a screen shows), so a tooltip never shows a rounded number.
+Values come as float32 only if that loses nothing (a mean: nothing that a screen shows), so a tooltip never shows a
+rounded number.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _SERIES_MAX = 5000
 
 
 async def series(request: Request) -> Response:
-    """POST /api/v1/p/{project}/series:query. Panels are answered in the order of the request, each as soon as it is ready."""
+    """POST /api/v1/p/{project}/series:query. Panels are answered in the order of the request, each when it is ready."""
     services: Services = request.app.state.services
     panels = parse_panels(await read_object(request))
     path = request.path_params["project"]
@@ -168,10 +168,10 @@ def _series(item: SeriesAnswer) -> dict[str, object]:
 
 
 def _numbers(column: NDArray[np.generic]) -> list[object]:
-    values: list[object] = column.tolist()
+    values: list[object] = list(column.tolist())
     if column.dtype.kind == "f":
         for position in np.flatnonzero(~np.isfinite(column)).tolist():
-            values[position] = _number(float(column[position]))  # type: ignore[arg-type]
+            values[position] = _number(float(column[position]))
     return values
 
 

@@ -1,7 +1,8 @@
 """The dashboard: files that Vite built into `static/`, and the one page that all addresses share.
 
-Assets have their hash in their name and are kept for ever; the page is asked for again each time and carries an ETag. `<base href>` is
-written into it, so that it works behind any prefix. Nothing the page loads may come from elsewhere: the policy says so to the browser.
+Assets have their hash in their name and are kept for ever; the page is asked for again each time and carries an
+ETag. `<base href>` is written into it, so that it works behind any prefix. Nothing the page loads may come from
+elsewhere: the policy says so to the browser.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 _NOT_BUILT = """<!doctype html><meta charset=utf-8><title>buoy: the dashboard is not built</title>
 <body style="font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em">
 <h1>The dashboard is not built</h1>
-<p>The server works and takes runs in. This copy has no dashboard in it: run <code>make web</code> in the repository, then reload.
-A released wheel always has it.</p>"""
+<p>The server works and takes runs in. This copy has no dashboard in it: run <code>make web</code> in the repository,
+then reload. A released wheel always has it.</p>"""
 
 
 def page(request: Request) -> Response:
