@@ -92,7 +92,8 @@ _HOME = {
 
 _NOT_YET = {
     "AlertLevel", "Artifact", "Audio", "Histogram", "Html", "Image", "Object3D", "Plotly", "Table", "Video", "agent",
-    "alert", "link_model", "log_artifact", "log_model", "plot", "save", "sweep", "unwatch", "use_artifact", "use_model", "watch",
+    "alert", "link_model", "log_artifact", "log_model", "plot", "save", "sweep", "unwatch", "use_artifact",
+    "use_model", "watch",
 }  # fmt: skip
 """Names of the field's API that this version does not have; asking for one deserves a clear answer."""
 

@@ -195,8 +195,13 @@ class DaemonLink:
             request_serializer=type(request).SerializeToString,
             response_deserializer=self._v1.CloseProgress.FromString,
         )
-        with self._translated():
-            yield from method(request, timeout=timeout_s)
+        call = method(request, timeout=timeout_s)
+        try:
+            with self._translated():
+                yield from call
+        finally:
+            # A call that is left half way would keep its socket open for ever.
+            call.cancel()
 
     def append(self, requests: Iterator[v1.AppendRequest]) -> Iterator[v1.AppendResponse]:
         """Opens the stream of the gRPC transport; it lasts until `requests` ends or the link breaks."""
@@ -205,8 +210,12 @@ class DaemonLink:
             request_serializer=self._v1.AppendRequest.SerializeToString,
             response_deserializer=self._v1.AppendResponse.FromString,
         )
-        with self._translated():
-            yield from method(requests)
+        call = method(requests)
+        try:
+            with self._translated():
+                yield from call
+        finally:
+            call.cancel()
 
     def shutdown(self, *, drain: bool) -> int:
         """Asks the daemon to end; returns its process id."""

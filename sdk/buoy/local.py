@@ -73,6 +73,7 @@ class LocalRun:
         self._states: dict[bytes, int] = {}
         self._rows: dict[int, dict[int, dict[str, Any]]] = {}
         self._set: dict[str, Any] = {}
+        self._started_us = 0
         self._read()
         self.summary = self._summary()
 
@@ -98,7 +99,7 @@ class LocalRun:
     def keys(self) -> list[str]:
         """Every key of any row, in order."""
         found = {key for by_step in self._rows.values() for row in by_step.values() for key in row}
-        return sorted(found - {"_timestamp"})
+        return sorted(found - {"_timestamp", "_runtime"})
 
     def _read(self) -> None:
         for block in WalReader(str(self.folder / "wal")).blocks():
@@ -138,6 +139,7 @@ class LocalRun:
     ) -> None:
         row = by_step.setdefault(step, {})
         row["_timestamp"] = time_us / 1e6
+        row["_runtime"] = (time_us - self._started_us) / 1e6
         row[key] = value
         self._set.pop(key, None)
 
@@ -148,6 +150,7 @@ class LocalRun:
         elif kind == "writer_start":
             start = record.writer_start
             self._ranks[writer] = start.rank
+            self._started_us = self._started_us or start.time_unix_us
             self._states.setdefault(writer, v1.RUN_STATE_RUNNING)
             self.metadata = self.metadata or json.loads(start.metadata_json or "{}")
         elif kind == "stream_start":

@@ -274,7 +274,7 @@ def checked(name: str, value: object) -> object:
 
 
 def _from_text(name: str, text: str) -> object:
-    split = FIELDS[name].split
+    split = FIELDS[name].split if name in FIELDS else None
     return checked(name, split(text) if split else text)
 
 

@@ -140,8 +140,14 @@ def _show_table(
         *columns, box=None, pad_edge=False, title=f"history: {len(rows):,} rows", title_justify="left"
     )
     for row in rows[-_ROWS_MAX:]:
-        history.add_row(*(shown(row[key]) if key in row else "" for key in columns))
+        history.add_row(*(_cell(key, row[key]) if key in row else "" for key in columns))
     console.print(history)
+
+
+def _cell(key: str, value: object) -> str:
+    if key == "_timestamp" and isinstance(value, float):
+        return time.strftime("%H:%M:%S", time.localtime(value))
+    return shown(value)
 
 
 def _columns(rows: Iterable[Mapping[str, object]]) -> list[str]:

@@ -23,6 +23,8 @@ KILLED_BY_INTERRUPT = 130
 KILLED_BY_TERM = 143
 """Exit code of a process that ends by SIGTERM, as shells count it."""
 
+_ABANDON_TIMEOUT_S = 5.0
+
 
 def finish_run(run: Run, exit_code: int | None, quiet: bool | None) -> None:
     """What `Run.finish()` does; never raises, and does nothing the second time."""
@@ -41,8 +43,10 @@ def finish_run(run: Run, exit_code: int | None, quiet: bool | None) -> None:
 
 
 def abandon(run: Run, exit_code: int) -> None:
-    """The end in a signal handler: writes the last record and talks to nobody."""
-    _end(run, exit_code)
+    """The end in a signal handler: writes the last record and opens no connection."""
+    if _end(run, exit_code) and run._forwarder is not None and not run._forked:
+        # Nobody else can read the spool, so the thread that carries it has to finish.
+        run._forwarder.drain(_ABANDON_TIMEOUT_S)
 
 
 def _end(run: Run, exit_code: int) -> bool:
@@ -80,7 +84,8 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
     deadline = time.monotonic() + run.settings.finish_timeout
     spool = str(recorder.directory)
     if run._forwarder is not None:
-        run._forwarder.drain(run.settings.finish_timeout)
+        if run._forwarder.drain(run.settings.finish_timeout):
+            recorder.discard()
         spool = ""
     progress = None
     try:
@@ -89,8 +94,7 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
             link.open(recorder.start, spool, run.settings.api_key or "")
             left = max(deadline - time.monotonic(), 1.0)
             for progress in link.close_writer(recorder.writer_id, recorder.writer.committed, left):
-                if progress.on_disk:
-                    break
+                pass
     except (CommError, OSError) as error:
         run._messages.warn(
             f"{error}. Everything is recorded in {recorder.directory}; the next daemon takes it from there"

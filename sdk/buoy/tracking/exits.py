@@ -23,6 +23,13 @@ _installed = False
 _exit_code = 0
 
 
+class _Masks(threading.local):
+    before: set[int | signal.Signals]
+
+
+_masks = _Masks()
+
+
 def exit_code_of(error: BaseException | None) -> int:
     """The exit code of a process that this exception ends."""
     if error is None:
@@ -89,6 +96,19 @@ def _watch_terminate() -> None:
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_terminate)
+        os.register_at_fork(
+            before=_hold_terminate, after_in_parent=_let_terminate, after_in_child=_let_terminate
+        )
+
+
+def _hold_terminate() -> None:
+    # Python forgets a signal that reaches a child in its first moments, before its handlers can run; with the default
+    # action, which our handler replaced, it would have died. So the kernel keeps the signal until the child is ready.
+    _masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _let_terminate() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _masks.before)
 
 
 def _on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import secrets
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
@@ -183,6 +184,10 @@ class SpoolRecorder:
         )
         self.append(v1.Record(writer_end=end))
         self.writer.close()
+
+    def discard(self) -> None:
+        """Deletes a spool that only this process knew, and the folder made for it; the daemon has everything."""
+        shutil.rmtree(self.directory.parent, ignore_errors=True)
 
 
 def _entries(values: Mapping[str, object]) -> list[v1.Entry]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import tempfile
 import time
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from buoy_core.errors import CoreError
 from buoy_core.state import spool_root, state_dir
+from buoy_proto import v1
 
 from buoy import ids
 from buoy.daemon_link import Starter, connect
@@ -72,6 +72,8 @@ def start_run(
 
         run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages)
         run._forwarder.start()
+        if (answer := run._forwarder.wait_opened(settings.start_timeout)) is not None:
+            _heed(run, answer)
     else:
         _tell_daemon(run, recorder, state, starter)
     _say_start(run)
@@ -189,6 +191,10 @@ def _tell_daemon(run: Run, recorder: SpoolRecorder, state: Path, starter: Starte
             f"{error}. The run is recorded in {recorder.directory}; the next daemon takes it from there",
         )
         return
+    _heed(run, answer)
+
+
+def _heed(run: Run, answer: v1.OpenResponse) -> None:
     _move(run, answer.run_dir)
     run._start = run._start._replace(attempt=answer.attempt)
     run._url = answer.url or run._url
@@ -233,8 +239,3 @@ def _listens(base_url: str) -> bool:
             return True
     except (OSError, ValueError):
         return False
-
-
-def remove_private_spool(recorder: SpoolRecorder) -> None:
-    """Deletes the folder of a spool that only this process knew, once the daemon has everything."""
-    shutil.rmtree(recorder.directory.parent, ignore_errors=True)

@@ -1,0 +1,96 @@
+"""The gRPC transport: the same runs, carried to the daemon by a thread instead of a shared disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+from pathlib import Path
+
+import buoy
+import pytest
+from buoy.settings import Settings
+from buoy_core.state import spool_root, state_dir
+
+from tests.sdk.training import Script, daemon_pid, ended_run, gone, only_run, wait_for
+
+GRPC = Settings(transport="grpc")
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return folder
+
+
+def test_everything_arrives(own_temporary_folder: Path) -> None:
+    with buoy.init(config={"lr": 1}, settings=GRPC) as run:
+        for step in range(1000):
+            run.log({"a": step})
+        run.summary["b"] = 2
+    local = only_run()
+    assert local.state == "finished"
+    assert [row["a"] for row in local.rows()] == list(range(1000))
+    assert (local.config, local.summary["b"]) == ({"lr": 1}, 2)
+    assert not spool_root(state_dir()).exists() or not list(spool_root(state_dir()).iterdir())
+    assert list(own_temporary_folder.iterdir()) == []
+
+
+def test_rows_arrive_while_the_run_lasts() -> None:
+    run = buoy.init(settings=GRPC)
+    run.log({"a": 1})
+    wait_for(lambda: list(only_run().rows()), "the first row")
+
+
+def test_a_daemon_that_dies_costs_nothing() -> None:
+    run = buoy.init(settings=GRPC)
+    for step in range(500):
+        run.log({"a": step})
+    pid = daemon_pid()
+    os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: gone(pid), "the daemon is dead")
+    for step in range(500, 1000):
+        run.log({"a": step})
+    run.finish()
+    local = ended_run("finished")
+    assert [row["a"] for row in local.rows()] == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    ("tail", "state", "exit_code"),
+    [
+        ("", "finished", 0),
+        ("sys.exit(3)", "failed", 3),
+        ("1 / 0", "failed", 1),
+        ("os.kill(os.getpid(), signal.SIGTERM); time.sleep(60)", "killed", -signal.SIGTERM),
+    ],
+)
+def test_states(script: Script, tail: str, state: str, exit_code: int) -> None:
+    head = """
+import buoy, os, signal, sys, time
+run = buoy.init()
+for step in range(10):
+    run.log({"a": step})
+"""
+    found = script.run(head + tail, BUOY_TRANSPORT="grpc")
+    assert found.returncode == exit_code, found.stderr
+    assert [row["a"] for row in ended_run(state).rows()] == list(range(10))
+
+
+def test_a_forked_child_is_told(script: Script) -> None:
+    code = """
+import buoy, os
+run = buoy.init()
+pid = os.fork()
+if pid == 0:
+    run.log({"a": 1})
+    run.log({"a": 2})
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    found = script.run(code, BUOY_TRANSPORT="grpc")
+    assert found.returncode == 0, found.stderr
+    assert found.stderr.count("use the spool transport") == 1
