@@ -13,7 +13,13 @@ from tests.daemon.processes import WriterProcess, wait_until
 
 ROWS = 3000
 QUICK = ("--sync-interval-s", "0.1")
-LATER = {"log.before_append": 3, "log.after_append": 3, "log.before_sync": 2, "log.after_sync": 2, "upload.after_send": 2}
+LATER = {
+    "log.before_append": 3,
+    "log.after_append": 3,
+    "log.before_sync": 2,
+    "log.after_sync": 2,
+    "upload.after_send": 2,
+}
 """Points that come many times: not only the first one matters."""
 
 ENDS_BY_SIGNAL = {"end.before_record", "end.after_record"}

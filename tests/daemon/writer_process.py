@@ -1,6 +1,6 @@
 """A training process for tests: logs 0, 1, 2, ... under "value" and then ends as told.
 
-    python writer_process.py STATE_DIR RUN_DIR BASE_URL WRITER_ID RUN_ID COUNT ROWS_A_SECOND finish|kill|hold
+python writer_process.py STATE_DIR RUN_DIR BASE_URL WRITER_ID RUN_ID COUNT ROWS_A_SECOND finish|kill|hold
 """
 
 from __future__ import annotations
