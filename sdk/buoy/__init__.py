@@ -100,9 +100,7 @@ _NOT_YET = {
 
 def log(data: Mapping[str, Any], step: int | None = None, commit: bool | None = None) -> None:
     """`Run.log()` of the active run."""
-    from buoy.tracking.session import require_active  # noqa: PLC0415
-
-    require_active("log()").log(data, step, commit)
+    (_active() or _require_active("log()")).log(data, step, commit)
 
 
 def define_metric(  # noqa: PLR0917  the field's signature
@@ -115,9 +113,7 @@ def define_metric(  # noqa: PLR0917  the field's signature
     overwrite: bool | None = None,
 ) -> Metric:
     """`Run.define_metric()` of the active run."""
-    from buoy.tracking.session import require_active  # noqa: PLC0415
-
-    run = require_active("define_metric()")
+    run = _active() or _require_active("define_metric()")
     return run.define_metric(name, step_metric, step_sync, hidden, summary, goal, overwrite)
 
 
@@ -133,6 +129,12 @@ def _active() -> Any:
     return session.active() if session is not None else None
 
 
+def _require_active(what: str) -> Any:
+    from buoy.tracking.session import require_active  # noqa: PLC0415  `import buoy` must not pay for it
+
+    return require_active(what)
+
+
 class _BeforeInit:
     """Stands for the configuration or summary of a run that is not there yet."""
 
@@ -142,9 +144,7 @@ class _BeforeInit:
         object.__setattr__(self, "_what", what)
 
     def _run_object(self, used: str) -> Any:
-        from buoy.tracking.session import require_active  # noqa: PLC0415
-
-        return getattr(require_active(f"{self._what}{used}"), self._what)
+        return getattr(_require_active(f"{self._what}{used}"), self._what)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):

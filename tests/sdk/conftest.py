@@ -28,7 +28,7 @@ def no_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def end_runs_and_daemon(own_folders: None) -> Iterator[None]:
+def end_runs_and_daemon(own_folders: None) -> Iterator[None]:  # noqa: ARG001  the folders must outlast it
     yield
     session.finish_all(0)
     if not Path(os.environ["BUOY_STATE_DIR"]).exists():

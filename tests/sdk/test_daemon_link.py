@@ -16,8 +16,8 @@ from tests.sdk.training import Script, daemon_pid, ended_run, gone, only_run, wa
 
 def test_processes_that_start_together_get_one_daemon(script: Script) -> None:
     code = """
-import buoy, sys
-run = buoy.init(id=sys.stdin.readline().strip() if False else None)
+import buoy
+run = buoy.init()
 run.log({"a": 1})
 from buoy.daemon_link import DaemonLink
 from buoy_core.state import state_dir
@@ -47,9 +47,7 @@ except ChildProcessError:
     assert os.getsid(daemon_pid()) != os.getsid(0)
 
 
-def test_init_without_a_daemon_goes_on(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_init_without_a_daemon_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
     """A daemon that cannot start: the run records, one message says where, and the next daemon takes it from there."""
     # A folder in the way of its log file stands for whatever keeps it from starting.
     lock_path(state_dir()).mkdir()

@@ -71,7 +71,7 @@ def test_global_forms_before_init() -> None:
         buoy.config = {"lr": 1}  # type: ignore[assignment]
     with pytest.raises(buoy.Error, match=re.escape("before buoy.summary['great']")):
         buoy.summary["great"] = 1
-    with pytest.raises(buoy.Error, match="before buoy.define_metric"):
+    with pytest.raises(buoy.Error, match=r"before buoy\.define_metric"):
         buoy.define_metric("a")
     assert buoy.run is None
     buoy.finish()

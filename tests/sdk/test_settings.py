@@ -140,7 +140,8 @@ def test_unknown_names_list_the_known_ones() -> None:
 def test_every_variable_is_read() -> None:
     texts = {
         "base_url": "http://host:1", "mode": "offline", "run_tags": "a,b", "quiet": "1", "silent": "true",
-        "ranks": "0,8", "resume": "allow", "transport": "grpc", "finish_timeout": "3", "start_timeout": "2", "telemetry": "off",
+        "ranks": "0,8", "resume": "allow", "transport": "grpc", "finish_timeout": "3",
+        "start_timeout": "2", "telemetry": "off",
     }  # fmt: skip
     environment = {field.variable: texts.get(name, "text") for name, field in FIELDS.items()}
     settings = resolve(warn=quiet, environment={**environment, "BUOY_CONFIG_DIR": "/nowhere"})

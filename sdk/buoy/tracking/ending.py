@@ -93,8 +93,7 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
             # A daemon that has just started may not have met this spool yet.
             link.open(recorder.start, spool, run.settings.api_key or "")
             left = max(deadline - time.monotonic(), 1.0)
-            for progress in link.close_writer(recorder.writer_id, recorder.writer.committed, left):
-                pass
+            *_, progress = link.close_writer(recorder.writer_id, recorder.writer.committed, left)
     except (CommError, OSError) as error:
         run._messages.warn(
             f"{error}. Everything is recorded in {recorder.directory}; the next daemon takes it from there"
