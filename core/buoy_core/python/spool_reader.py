@@ -34,14 +34,14 @@ class SpoolReader:
         boot_id: this start of the machine, if not the running one's (for tests).
 
     Attributes:
-        offset: where the next record begins. It is larger than asked for if those segments are gone.
+        offset: where the next record begins. It is larger than asked for if the segments there are gone or damaged.
         writer_id, pid, process_start: from the header of the first segment that is left.
         foreign_boot: the machine has restarted since the spool was written: committed offsets are not trusted,
             the frames' checksums are.
 
     Raises:
         FileNotFoundError: there is no segment.
-        CorruptFrame: the header of the segment where reading would start is damaged.
+        CorruptFrame: the headers of all segments are damaged.
         UnsupportedVersion: the spool is of a newer format.
     """
 
@@ -238,22 +238,27 @@ class SpoolReader:
         return newest
 
     def _find(self, offset: int) -> Segment:
-        """The last segment that begins at or below `offset`, else the first."""
+        """The last undamaged segment that begins at or below `offset`, else the first undamaged one."""
         indices = self._indices()
         if not indices:
             raise FileNotFoundError(f"no spool segment in {self.directory}")
-        chosen = self._open(self._path(indices[0]))
-        for index in indices[1:]:
+        chosen: Segment | None = None
+        damage: CorruptFrame | None = None
+        for index in indices:
             try:
                 segment = self._open(self._path(index))
-            except CorruptFrame:
-                break
-            if segment.base > offset:
+            except CorruptFrame as error:
+                damage = damage or error
+                continue
+            if chosen is not None and segment.base > offset:
                 segment.close()
                 break
-            chosen.close()
+            if chosen is not None:
+                chosen.close()
             chosen = segment
-        return chosen
+        if chosen is not None:
+            return chosen
+        raise damage or FileNotFoundError(self.directory)
 
     def _indices(self) -> list[int]:
         names = os.listdir(self.directory)  # noqa: PTH208

@@ -26,6 +26,7 @@ from buoy_core.format import (
     SPOOL_BYTES_MAX,
     SPOOL_HEADER_BYTES,
     SPOOL_SEGMENT_BYTES,
+    STEP_MAX,
     spool_segment_name,
 )
 from buoy_core.python.encoder import encode_key_def, encode_row
@@ -239,7 +240,8 @@ class Writer:
                 raise ValueError(f"a row of {len(record)} bytes; at most {RECORD_BYTES_MAX} are possible")
             self._put_row(row, record)
         if target >= self.step:
-            self.step = target + advance
+            # The largest step of all has no next one.
+            self.step = target + (advance and target <= STEP_MAX)
 
     def _put_row(self, row: list[Leaf], record: bytes) -> None:
         """Puts the definitions of new keys, then the row; if any has no room, the row is dropped."""
