@@ -31,11 +31,30 @@ function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Starts the server process and waits for its `ready:` line. */
+async function spawnServer(folder: string, port: number): Promise<{ child: ChildProcess; ready: URL }> {
+  const args = ["-m", "buoy_server", "--port", String(port), "--data-dir", join(folder, "data")];
+  const child = spawn(PYTHON, args, {
+    cwd: folder,
+    env: environment(folder),
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const lines = createInterface({ input: child.stdout });
+  const ready = new Promise<URL>((found, failed) => {
+    lines.on("line", (line) => {
+      const url = /^ready: (\S+)/.exec(line)?.[1];
+      if (url !== undefined) found(new URL(url));
+    });
+    child.once("exit", (code) => failed(new Error(`the server ended with ${code}`)));
+  });
+  return { child, ready: await within(START_MS, "server", ready) };
+}
+
 /** A server on a port of its own with a fresh folder; everything of it is gone after `stop`. */
 export class Server {
   readonly base: string;
   readonly token: string;
-  private readonly child: ChildProcess;
+  private child: ChildProcess;
   private readonly folder: string;
   private readonly loggers: Logger[] = [];
 
@@ -48,21 +67,18 @@ export class Server {
 
   static async start(): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), "buoy-e2e-"));
-    const args = ["-m", "buoy_server", "--port", "0", "--data-dir", join(folder, "data")];
-    const child = spawn(PYTHON, args, {
-      cwd: folder,
-      env: environment(folder),
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    const lines = createInterface({ input: child.stdout });
-    const ready = new Promise<URL>((found, failed) => {
-      lines.on("line", (line) => {
-        const url = /^ready: (\S+)/.exec(line)?.[1];
-        if (url !== undefined) found(new URL(url));
-      });
-      child.once("exit", (code) => failed(new Error(`the server ended with ${code}`)));
-    });
-    return new Server(child, folder, await within(START_MS, "server", ready));
+    const { child, ready } = await spawnServer(folder, 0);
+    return new Server(child, folder, ready);
+  }
+
+  /** Ends the process; its folder and address wait for `resume`. */
+  async pause(): Promise<void> {
+    this.child.kill("SIGTERM");
+    await ended(this.child);
+  }
+
+  async resume(): Promise<void> {
+    this.child = (await spawnServer(this.folder, Number(new URL(this.base).port))).child;
   }
 
   /** The address that lets a browser in and goes on to `path`. */
@@ -100,8 +116,7 @@ export class Server {
     await run(PYTHON, ["-m", "buoy", "daemon", "stop"], { env: environment(this.folder) }).catch(
       () => undefined,
     );
-    this.child.kill("SIGTERM");
-    await ended(this.child);
+    await this.pause();
     await rm(this.folder, { recursive: true, force: true });
   }
 }

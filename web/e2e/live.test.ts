@@ -43,16 +43,21 @@ function seen(page: Page, run: string, step: number): Promise<{ at: number; chan
   );
 }
 
+/** Waits until the chart's newest point is the one of `step`. */
+async function drawn(page: Page, run: string, step: number): Promise<void> {
+  await page.waitForFunction(
+    ([id, key, x]) => (window as unknown as { __buoy: Hook }).__buoy.lastX(id, key) === x,
+    [run, KEY, step] as const,
+  );
+}
+
 async function openRun(logger: Logger): Promise<{ page: Page; run: string }> {
   const { id, entity, project } = await logger.tell({ init: { project: "live", name: "live-test" } });
   await logger.tell({ log: { [KEY]: 1 } });
   await server.until<{ n: number }>(`api/v1/p/${entity}:${project}/runs/${id}`, () => true);
   const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
   await page.goto(server.link(`${entity}/${project}/runs/${id}`));
-  await page.waitForFunction(
-    ([run, key]) => (window as unknown as { __buoy: Hook }).__buoy.lastX(run, key) === 0,
-    [id, KEY] as const,
-  );
+  await drawn(page, id, 0);
   return { page, run: id };
 }
 
@@ -82,18 +87,21 @@ it(`shows each of ${POINTS} points that a process logs`, async () => {
   expect(marks).toBeGreaterThanOrEqual(POINTS);
 });
 
-it("keeps what it shows while the server is away, says so, and catches up", async () => {
-  const own = await Server.start();
-  const logger = own.logger();
+it("keeps what it shows while the server is away, says so, and catches up by itself", async () => {
+  const logger = server.logger();
   const { id, entity, project } = await logger.tell({ init: { project: "away", name: "away-test" } });
-  await logger.tell({ curve: 50, keys: [KEY] });
+  await logger.tell({ log: { [KEY]: 1 } });
+  await server.until(`api/v1/p/${entity}:${project}/runs/${id}`, () => true);
   const page = await browser.newPage();
-  await own.until<{ runs: number }>(`api/v1/p/${entity}:${project}/runs/${id}`, () => true);
-  await page.goto(own.link(`${entity}/${project}/runs/${id}`));
-  await page.waitForSelector("figure canvas");
-  await own.stop();
+  await page.goto(server.link(`${entity}/${project}/runs/${id}`));
+  await drawn(page, id, 0);
+  await server.pause();
   await page.waitForSelector('[data-water="lost"]');
   expect(await page.locator("figure canvas").count()).toBe(1);
   expect(await page.locator("h1").textContent()).toContain("away-test");
+  await logger.tell({ log: { [KEY]: 2 } });
+  await server.resume();
+  await drawn(page, id, 1);
+  await page.waitForSelector('[data-water="live"]');
   await page.close();
 });

@@ -123,7 +123,7 @@ export function encodeEnd(): Uint8Array {
   const header = new Uint8Array(64);
   header.set(new TextEncoder().encode("BUOY"));
   new DataView(header.buffer).setUint16(4, 1, true);
-  new DataView(header.buffer).setUint16(6, 1, true);
+  new DataView(header.buffer).setUint16(6, 0x8000, true);
   return header;
 }
 

@@ -26,7 +26,7 @@ const MAGIC = 0x594f5542; // "BUOY", read as a little-endian u32
 const VERSION = 1;
 const HEADER_BYTES = 64;
 const ENTRY_BYTES = 128;
-const FLAG_END = 1;
+const FLAG_END = 0x8000;
 /** In a column mask: bucket i is `first + i` and no index column is sent. */
 const MASK_DENSE = 0x80000000;
 const KINDS = ["unchanged", "buckets", "raw", "absent", "error"] as const;
