@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -93,11 +94,15 @@ def _store_series(metadata: Metadata, connection: Connection, addition: Addition
         # After a crash the engine may hold points twice; readers of this series must look for duplicates.
         row["ascending"] = int(item.tally.ascending and not addition.state.doubtful)
         rows.append(row | {"last_stream": owner.stream, "gen": 0, "rev": rev})
+    connection.execute(_series_statement(metadata), rows)
+
+
+@functools.lru_cache(maxsize=4)
+def _series_statement(metadata: Metadata) -> Any:
+    """Made once: building it takes longer than executing it."""
     statement = metadata.upsert(SERIES)
     merged = _merge(SERIES.c, statement.excluded)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["run", "key", "rank", "attempt"], set_=merged), rows
-    )
+    return statement.on_conflict_do_update(index_elements=["run", "key", "rank", "attempt"], set_=merged)
 
 
 def _merge(old: Any, new: Any) -> dict[str, ColumnElement[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,15 @@ from buoy_server.metrics.engine import MetricsEngine
 from buoy_server.metrics.selection import Selection, SeriesKey
 
 Columns = dict[str, NDArray[np.generic]]
+
+_AGGREGATES = {
+    "n": "count()",
+    "min": "minIf(value, isFinite(value))",
+    "max": "maxIf(value, isFinite(value))",
+    # A step is there once by now, so the latest point is the one with the highest step.
+    "last": "argMax(value, step)",
+    "mean": "avgIf(value, isFinite(value))",
+}
 
 
 @dataclass(frozen=True)
@@ -64,32 +73,40 @@ class MetricsReader:
         condition, more = _window(x, window)
         sql = (
             f"SELECT run, key, rank, count() AS n, min({x}) AS x_min, max({x}) AS x_max, "
-            f"argMax(value, ({x}, step)) AS last_y, max(time_us) AS last_t FROM {source} {condition} "
+            f"argMax(value, step) AS last_y, max(time_us) AS last_t FROM {source} {condition} "
             "GROUP BY run, key, rank ORDER BY run, key, rank"
         )
         return dict(self._series(sql, parameters | bound | more))
 
     def buckets(
-        self, selection: Selection, axis: Axis, exponent: int, window: tuple[float, float] | None
+        self,
+        selection: Selection,
+        axis: Axis,
+        exponent: int,
+        window: tuple[float, float] | None,
+        columns: Sequence[str],
     ) -> dict[SeriesKey, Columns]:
-        """idx, n, min, max, last and mean of each bucket that has points. Extremes and mean are over finite values."""
+        """idx and the asked columns of each bucket that has points. Extremes and mean are over finite values."""
         bucket, parameters = axis.bucket(exponent)
         x, _ = axis.expression()
         source, bound = selection.source()
         condition, more = _window(x, window)
+        chosen = ", ".join(f"{_AGGREGATES[name]} AS {name}_" for name in columns)
+        series, group = _grouping(selection)
         sql = (
-            f"SELECT run, key, rank, {bucket} AS idx, count() AS n, countIf(isFinite(value)) AS finite, "
-            "minIf(value, isFinite(value)) AS low, maxIf(value, isFinite(value)) AS high, "
-            f"argMax(value, ({x}, step)) AS last, avgIf(value, isFinite(value)) AS mean "
-            f"FROM {source} {condition} GROUP BY run, key, rank, idx ORDER BY run, key, rank, idx"
+            f"SELECT {series}, {bucket} AS idx, countIf(isFinite(value)) AS finite, {chosen} "
+            f"FROM {source} {condition} GROUP BY {group} ORDER BY {group}"
         )
         found = {}
-        for series, columns in self._series(sql, parameters | bound | more):
-            # minIf gives 0 where no value is finite.
-            none = columns.pop("finite") == 0
-            columns["min"] = np.where(none, np.nan, columns.pop("low"))
-            columns["max"] = np.where(none, np.nan, columns.pop("high"))
-            found[series] = columns
+        for key, answer in self._series(sql, parameters | bound | more):
+            # minIf and maxIf give 0 where no value is finite.
+            none = answer["finite"] == 0
+            found[key] = {"idx": answer["idx"]} | {
+                name: np.where(none, np.nan, answer[f"{name}_"])
+                if name in ("min", "max")
+                else answer[f"{name}_"]
+                for name in columns
+            }
         return found
 
     def raw(
@@ -122,6 +139,14 @@ class MetricsReader:
         with self._engine.client() as client:
             table = client.query_arrow(sql, parameters=parameters)
         return table.column_names, table.columns
+
+
+def _grouping(selection: Selection) -> tuple[str, str]:
+    """What to select and group by so that buckets stay apart by series. One series needs no keys: half the time."""
+    if len(set(selection.series)) > 1:
+        return "run, key, rank", "run, key, rank, idx"
+    # These parameters are bound by the selection's condition.
+    return "{run:UInt64} AS run, {key:UInt32} AS key, {rank:UInt32} AS rank", "idx"
 
 
 def _window(x: str, window: tuple[float, float] | None) -> tuple[str, dict[str, object]]:

@@ -201,8 +201,10 @@ class _Panel:
                 exact: Columns = {name: column.astype(np.float64) for name, column in columns.items()}
                 drawn[series] = SeriesAnswer("", "", 0, "raw", columns=exact)
         for selection in select_series(many, self._limits, system=self._panel.system):
-            for series, columns in self._reader.buckets(selection, self._axis, exponent, window).items():
-                drawn[series] = _bucketed(columns, self._panel.columns)
+            for series, columns in self._reader.buckets(
+                selection, self._axis, exponent, window, self._panel.columns
+            ).items():
+                drawn[series] = _bucketed(columns)
         return drawn
 
     def _counts(
@@ -229,12 +231,9 @@ class _Panel:
         return counts
 
 
-def _bucketed(columns: Columns, wanted: Sequence[str]) -> SeriesAnswer:
-    idx = columns["idx"].astype(np.int64)
+def _bucketed(columns: Columns) -> SeriesAnswer:
+    idx = columns.pop("idx").astype(np.int64)
     first = int(idx[0])
     return SeriesAnswer(
-        "", "", 0, "buckets",
-        first_bucket=first,
-        idx=(idx - first).astype(np.uint32),
-        columns={name: columns[name] for name in COLUMNS if name in wanted},
-    )  # fmt: skip
+        "", "", 0, "buckets", first_bucket=first, idx=(idx - first).astype(np.uint32), columns=columns
+    )

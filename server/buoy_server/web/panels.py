@@ -122,7 +122,7 @@ def _range(given: object) -> tuple[float, float] | None:
 
 
 def _columns(given: object) -> tuple[str, ...]:
-    if given is None:
+    if given is None or given == []:
         return COLUMNS
     if not isinstance(given, list) or not set(given) <= set(COLUMNS):
         raise _bad(f"cols are of {', '.join(COLUMNS)}")
