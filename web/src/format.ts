@@ -98,10 +98,12 @@ export function tick(v: number, step: number, largest = Math.abs(v)): string {
   return sign + trimmed(size.toFixed(decimals(1)));
 }
 
-/** A span of time in its two largest units: `0.4 s`, `38 s`, `5 m 10 s`, `2 h 13 m`, `3 d 4 h`. */
+/** A span of time in its two largest units: `0.4 s`, `38 s`, `5 m 10 s`, `2 h 13 m`, `3 d 4 h`;
+ * `2 ms` for the width of a bucket. */
 export function duration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "–";
   const s = Math.max(0, seconds);
+  if (s > 0 && s < 0.0995) return `${number(s * 1000, 2)} ms`;
   if (s < 9.95) return `${s.toFixed(1)} s`;
   if (s < 59.5) return `${Math.round(s)} s`;
   const whole = Math.round(s);
@@ -185,7 +187,8 @@ export function niceTicks(low: number, high: number, most: number): number[] {
 /** Tick label on an axis of seconds, in the unit that suits the distance of the ticks. */
 export function axisSeconds(v: number, step: number): string {
   if (v === 0) return "0";
-  if (step < 60) return Math.abs(v) < 60 || step < 1 ? `${trimmed(v.toFixed(1))} s` : clock(v);
+  if (step < 1) return `${trimmed(v.toFixed(3))} s`;
+  if (step < 60) return Math.abs(v) < 60 ? `${Math.round(v)} s` : clock(v);
   if (step < 3_600) return Math.abs(v) < 3_600 ? `${Math.round(v / 60)} m` : clock(v - (v % 60));
   return step < 86_400 && v % 86_400 !== 0
     ? `${trimmed((v / 3_600).toFixed(1))} h`

@@ -23,7 +23,7 @@ function App(): JSX.Element | null {
   if (open.page === "run") return <RunView page={open} />;
   return (
     <Shell crumbs={[]}>
-      <Notice title={t.errors.notFound}>
+      <Notice title={t.errors.notFound} whole>
         <a href="./">{t.errors.toProjects}</a>
       </Notice>
     </Shell>

@@ -80,10 +80,9 @@ export const t = {
     noPoints: "No points yet",
     ranks: (n: number) => `${n} ranks`,
     rank: (r: number) => `rank ${r}`,
-    nonFinite: (n: string, exact: boolean) =>
-      `${exact ? "" : "at least "}${n} ${n === "1" ? "value is" : "values are"} NaN or ±Inf: drawn as gaps`,
+    nonFinite: (n: string, exact: boolean) => `${exact ? "" : "≥ "}${n} NaN or ±Inf not drawn`,
     notOnLog: (n: string) => `${n} ≤ 0 not drawn`,
-    buckets: (width: string) => `mean of ${width}, shaded min to max`,
+    buckets: (width: string) => `mean of ${width}, shade min–max`,
     steps: (n: string) => `${n} steps`,
     seconds: (s: string) => s,
     count: (n: string) => `n ${n}`,

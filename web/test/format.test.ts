@@ -53,6 +53,8 @@ describe("numbers", () => {
 describe("time", () => {
   it.each([
     [0.42, "0.4 s"],
+    [0.00195, "2 ms"],
+    [0, "0.0 s"],
     [9.96, "10 s"],
     [38.4, "38 s"],
     [310, "5 m 10 s"],
@@ -82,6 +84,7 @@ describe("time", () => {
 
   it("labels an axis of seconds in the unit of its ticks", () => {
     expect([0, 15, 45].map((v) => format.axisSeconds(v, 15))).toEqual(["0", "15 s", "45 s"]);
+    expect(format.axisSeconds(0.015, 0.005)).toBe("0.015 s");
     expect(format.axisSeconds(90, 30)).toBe("1:30");
     expect(format.axisSeconds(600, 300)).toBe("10 m");
     expect(format.axisSeconds(5400, 1800)).toBe("1:30 h");

@@ -160,7 +160,7 @@ export class Chart {
 
   private xAxis(): uPlot.Axis {
     const { colours, x } = this.options;
-    const incrs = x === "step" ? {} : { incrs: [...SECONDS, ...DAYS] };
+    const incrs = x === "step" ? {} : { incrs: [...MILLISECONDS, ...SECONDS, ...DAYS] };
     return {
       size: X_AXIS_H,
       gap: 4,

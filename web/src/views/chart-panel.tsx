@@ -76,16 +76,16 @@ function Live({ panel }: { panel: Panel }): JSX.Element {
   );
 }
 
-/** Everything that the picture does not show by itself, in words. */
+/** Everything that the picture does not show by itself, in words; what is missing comes first. */
 export function notes(plan: Plan, hidden: number, x: XKind): string[] {
   const said: string[] = [];
+  if (plan.failed > 0) said.push(t.chart.partialTitle);
+  if (plan.nonFinite > 0) said.push(t.chart.nonFinite(format.count(plan.nonFinite), plan.nonFiniteExact));
+  if (hidden > 0) said.push(t.chart.notOnLog(format.count(hidden)));
   const width = Math.max(0, ...plan.lines.map((line) => line.band?.width ?? 0));
   if (width > 0 && !(x === "step" && width <= 1)) {
     said.push(t.chart.buckets(x === "step" ? t.chart.steps(format.count(width)) : format.duration(width)));
   }
-  if (plan.nonFinite > 0) said.push(t.chart.nonFinite(format.count(plan.nonFinite), plan.nonFiniteExact));
-  if (hidden > 0) said.push(t.chart.notOnLog(format.count(hidden)));
-  if (plan.failed > 0) said.push(t.chart.partialTitle);
   return said;
 }
 

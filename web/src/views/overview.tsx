@@ -123,7 +123,7 @@ function Writers({ run }: { run: Run }): JSX.Element {
   const writers = run.writers.toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
   return (
     <div class={styles.scroll}>
-      <table class={styles.wide}>
+      <table class={`${styles.wide} ${styles.numbered}`}>
         <thead>
           <tr>
             <th scope="col" class="num">
@@ -154,7 +154,7 @@ function Writers({ run }: { run: Run }): JSX.Element {
 
 function Attempts({ run }: { run: Run }): JSX.Element {
   return (
-    <table class={styles.wide}>
+    <table class={`${styles.wide} ${styles.numbered}`}>
       <thead>
         <tr>
           <th scope="col" class="num">

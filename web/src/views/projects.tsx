@@ -14,14 +14,12 @@ import { Shell } from "./shell.tsx";
 
 /** A first script; it carries this server's address unless that is the one every client tries by itself. */
 export function snippet(serverUrl: string): string {
-  const settings = serverUrl === "http://127.0.0.1:8765" ? "" : `, settings={"base_url": "${serverUrl}"}`;
-  return [
-    "import buoy",
-    "",
-    `with buoy.init(project="first"${settings}) as run:`,
-    "    for step in range(100):",
-    '        run.log({"loss": 1 / (step + 1)})',
-  ].join("\n");
+  const known = serverUrl === "http://127.0.0.1:8765";
+  const start = known
+    ? ['with buoy.init(project="first") as run:']
+    : ["with buoy.init(", '    project="first",', `    settings={"base_url": "${serverUrl}"},`, ") as run:"];
+  const body = ["    for step in range(100):", '        run.log({"loss": 1 / (step + 1)})'];
+  return ["import buoy", "", ...start, ...body].join("\n");
 }
 
 function Row({ project }: { project: Project }): JSX.Element {

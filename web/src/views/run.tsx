@@ -62,7 +62,7 @@ export function RunView({ page }: { page: RunPage }): JSX.Element {
   return (
     <Shell crumbs={crumbs}>
       {run === null && error !== null && (
-        <Failure error={error} missing={t.errors.noRun} retry={() => page.run.retry()} />
+        <Failure error={error} missing={t.errors.noRun} whole retry={() => page.run.retry()} />
       )}
       {run !== null && (
         <>
