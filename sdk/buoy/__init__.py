@@ -113,7 +113,7 @@ def define_metric(  # noqa: PLR0917  the field's signature
     overwrite: bool | None = None,
 ) -> Metric:
     """`Run.define_metric()` of the active run."""
-    run = _active() or _require_active("define_metric()")
+    run: Run = _active() or _require_active("define_metric()")
     return run.define_metric(name, step_metric, step_sync, hidden, summary, goal, overwrite)
 
 

@@ -34,10 +34,16 @@ _CALL_TIMEOUT_S = 5.0
 
 
 class Starter:
-    """Brings up the daemon of a state folder."""
+    """Brings up the daemon of a state folder.
 
-    def __init__(self, state: Path) -> None:
+    Args:
+        state: the state folder.
+        auto: whether the daemon may end by itself when it is idle.
+    """
+
+    def __init__(self, state: Path, *, auto: bool = True) -> None:
         self._state = state
+        self._auto = auto
         self._socket = socket_path(state)
         self._lock: int | None = None
         self._spawned: int | None = None
@@ -68,7 +74,7 @@ class Starter:
             return
         self._lock = lock
         if not self.answers():
-            self._spawned = spawn(self._state)
+            self._spawned = spawn(self._state, auto=self._auto)
 
     def wait(self, timeout_s: float) -> bool:
         """Waits until somebody listens; takes over from a process that meant to spawn a daemon and died."""
@@ -86,6 +92,15 @@ class Starter:
             self.release()
         return True
 
+    def wait_until_gone(self, timeout_s: float) -> bool:
+        """Waits until nobody listens."""
+        deadline = time.monotonic() + timeout_s
+        while self.answers():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_S)
+        return True
+
     def release(self) -> None:
         """Lets others try."""
         if self._lock is not None:
@@ -93,7 +108,7 @@ class Starter:
             self._lock = None
 
 
-def spawn(state: Path, *, auto: bool = True) -> int:
+def spawn(state: Path, *, auto: bool) -> int:
     """Starts a daemon that belongs to nobody's process tree; returns its process id.
 
     A shell in between ends at once, so that the trainer has no child that it did not make: a framework that waits for
@@ -273,13 +288,8 @@ def connect(state: Path, timeout_s: float, starter: Starter | None = None) -> Da
                 raise
         else:
             link.close()
-        _wait_until_gone(starter, deadline)
+        starter.wait_until_gone(deadline - time.monotonic())
     raise CommError(f"the daemon does not start; see {log_path(state)}")
-
-
-def _wait_until_gone(starter: Starter, deadline: float) -> None:
-    while starter.answers() and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
 
 
 def _older(status: v1.StatusResponse) -> bool:

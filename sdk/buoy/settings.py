@@ -21,6 +21,9 @@ from buoy_core.state import DEFAULT_BASE_URL, normalise_base_url
 
 from buoy.errors import UsageError
 
+DEFAULT_ENTITY = "local"
+"""Owner of the projects of whoever names none."""
+
 PROJECT_FILE = "buoy.ini"
 USER_FILE = "settings.ini"
 SECTION = "buoy"

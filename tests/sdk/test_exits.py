@@ -24,6 +24,11 @@ for step in range(10):
         ("run.finish(exit_code=4)", "failed", 0),
         ("sys.exit()", "finished", 0),
         ("sys.exit(3)", "failed", 3),
+        (
+            "import threading; t = threading.Thread(target=sys.exit, args=(3,)); t.start(); t.join()",
+            "finished",
+            0,
+        ),
         ("sys.exit('a message')", "failed", 1),
         ("1 / 0", "failed", 1),
         ("with run: 1 / 0", "failed", 1),

@@ -12,10 +12,9 @@ from buoy.api.http import Http
 from buoy.api.run import Run
 from buoy.api.runs import Runs
 from buoy.errors import CommError, UsageError
-from buoy.settings import resolve
+from buoy.settings import DEFAULT_ENTITY, resolve
 from buoy.tracking.messages import Messages
 
-DEFAULT_ENTITY = "local"
 _OVERRIDES = ("base_url", "entity", "project")
 
 
@@ -65,10 +64,10 @@ class Api:
         return [
             Project(
                 entry["entity"],
-                entry["project"],
+                entry["name"],
                 entry["runs"],
                 entry["live"],
-                f"{self._http.base_url}/{quote(entry['entity'])}/{quote(entry['project'])}",
+                f"{self._http.base_url}/{quote(entry['entity'], safe='')}/{quote(entry['name'], safe='')}",
             )
             for entry in self._http.get("/api/v1/projects")["projects"]
             if entity in {None, entry["entity"]}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 from buoy_core.state import log_path, state_dir
 
-from buoy.daemon_link import DaemonLink, Starter, connect, spawn
+from buoy.daemon_link import DaemonLink, Starter, connect
 from buoy.errors import CommError
 
 if TYPE_CHECKING:
@@ -29,13 +29,17 @@ def daemon() -> None:
 def start() -> None:
     """Start the daemon; it then stays until it is stopped."""
     state = state_dir()
-    starter = Starter(state)
-    if not starter.answers():
-        spawn(state, auto=False)
-        if not starter.wait(_START_TIMEOUT_S):
-            raise CommError(f"the daemon does not start; see {log_path(state)}")
-    with connect(state, _START_TIMEOUT_S) as link:
-        click.echo(f"the daemon runs (pid {link.status().pid})")
+    starter = Starter(state, auto=False)
+    with connect(state, _START_TIMEOUT_S, starter) as link:
+        found = link.status()
+        if found.auto_started:
+            # It would leave when it is idle; the runs it has in hand go over to the one that stays.
+            link.shutdown(drain=True)
+    if found.auto_started:
+        starter.wait_until_gone(_STOP_TIMEOUT_S)
+        with connect(state, _START_TIMEOUT_S, Starter(state, auto=False)) as link:
+            found = link.status()
+    click.echo(f"the daemon runs (pid {found.pid})")
 
 
 @daemon.command()

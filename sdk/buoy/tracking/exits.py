@@ -85,7 +85,9 @@ def _watch_exit() -> None:
     earlier: Callable[..., NoReturn] = sys.exit
 
     def leave(status: Any = None, /) -> NoReturn:
-        _note(_code(status))
+        # In another thread it only ends that thread.
+        if threading.current_thread() is threading.main_thread():
+            _note(_code(status))
         earlier(status)
 
     sys.exit = leave

@@ -153,7 +153,7 @@ def _existing(
         for earlier in reversed(session.live()):
             earlier.finish()
         return None
-    for name, own in (("run_id", run.id), ("project", run.project), ("entity", run._start.entity)):
+    for name, own in (("run_id", run.id), ("project", run.project), ("entity", run.entity)):
         if given[name] is not None and getattr(resolved, name) != own and not run.disabled:
             run._messages.warn(
                 f"init({name.removeprefix('run_')}={given[name]!r}) joins run {run.name} ({run.path}), which is open; "

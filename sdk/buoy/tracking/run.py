@@ -197,7 +197,7 @@ class Run:
     @property
     def entity(self) -> str:
         """Owner of the project."""
-        return self._start.entity or "local"
+        return self._start.entity
 
     @property
     def project(self) -> str:
@@ -325,7 +325,7 @@ class Run:
             if self._in_child():
                 self._adopt_child()
             record()
-        except (CoreError, OSError) as error:
+        except (CoreError, OSError, ValueError) as error:
             self._messages.warn_once(
                 "record", f"a change of the run cannot be recorded: {error}; training goes on"
             )

@@ -22,7 +22,7 @@ from buoy import ids
 from buoy.daemon_link import Starter, connect
 from buoy.errors import CommError, UsageError
 from buoy.ranks import Rank
-from buoy.settings import Settings
+from buoy.settings import DEFAULT_ENTITY, Settings
 from buoy.tracking.config import Config
 from buoy.tracking.messages import Messages
 from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start
@@ -88,7 +88,7 @@ def silent_run(settings: Settings, run_id: str, rank: Rank, config: Config, mess
 def _start(settings: Settings, run_id: str, rank: Rank) -> Start:
     disabled = settings.mode == "disabled"
     return Start(
-        entity=settings.entity or "",
+        entity=settings.entity or DEFAULT_ENTITY,
         project="dummy" if disabled else settings.project or ids.default_project(_program_folder()),
         run_id=run_id,
         name=settings.run_name or ids.name_of(run_id),
@@ -176,7 +176,7 @@ def page_url(settings: Settings, start: Start) -> str:
     """The run's page, made without asking; empty for a run that goes nowhere."""
     if settings.mode == "offline":
         return ""
-    parts = (quote(part, safe="") for part in (start.entity or "local", start.project))
+    parts = (quote(part, safe="") for part in (start.entity, start.project))
     return f"{settings.base_url}/{'/'.join(parts)}/runs/{quote(start.run_id, safe='')}"
 
 
@@ -185,7 +185,7 @@ def _tell_daemon(run: Run, recorder: SpoolRecorder, state: Path, starter: Starte
     try:
         with connect(state, run.settings.start_timeout, starter) as link:
             answer = link.open(recorder.start, str(recorder.directory), run.settings.api_key or "")
-    except (CommError, OSError) as error:
+    except Exception as error:
         run._messages.warn_once(
             "daemon",
             f"{error}. The run is recorded in {recorder.directory}; the next daemon takes it from there",

@@ -1,0 +1,225 @@
+"""`buoy.Api()` against a real server, with runs that came there through the daemon."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import buoy
+import pytest
+from buoy.api import Api
+from buoy.cli import main
+from buoy.errors import AuthenticationError, CommError, UsageError
+from click.testing import CliRunner
+
+from tests.sdk.training import wait_for
+
+
+class Server:
+    """A server process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "buoy_server", "--port", "0", "--data-dir", str(folder / "data")],
+            env={**os.environ, "BUOY_STATE_DIR": str(folder / "state")},
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        )
+        assert self.process.stdout is not None
+        ready = self.process.stdout.readline()
+        found = re.match(r"ready: (http://[^/]+)/\?token=(\S+)", ready)
+        assert found, ready
+        self.url, self.token = found.groups()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("api") / "server")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def online(server: Server, monkeypatch: pytest.MonkeyPatch, own_user_settings: None) -> Server:  # noqa: ARG001
+    monkeypatch.setenv("BUOY_BASE_URL", server.url)
+    monkeypatch.setenv("BUOY_API_KEY", server.token)
+    return server
+
+
+def arrived(path: str, state: str = "finished") -> buoy.api.Run:  # type: ignore[name-defined]
+    """The run, once the server has all of it."""
+
+    def look() -> object:
+        try:
+            run = Api().run(path)
+        except CommError:
+            return None
+        return run if run.state == state else None
+
+    return wait_for(look, f"{path} is {state} on the server")
+
+
+def test_a_run_as_it_was_recorded(online: Server) -> None:
+    with buoy.init(
+        project="whole", name="one", notes="why", tags=["b", "a"], group="g", job_type="eval",
+        config={"lr": 0.1, "nested": {"a": [1, None]}, "nan": math.nan, "big": 2**60},
+    ) as run:  # fmt: skip
+        run.define_metric("acc", summary="max,mean")
+        for step in range(100):
+            run.log({"loss": 1 / (step + 1), "acc": step, "deep": {"er": step}})
+        run.summary["final"] = math.inf
+    found = arrived(run.path)
+    assert (found.id, found.name, found.entity, found.project) == (run.id, "one", "local", "whole")
+    assert (found.notes, sorted(found.tags), found.group, found.job_type) == ("why", ["a", "b"], "g", "eval")
+    assert found.config["lr"] == 0.1
+    assert found.config["nested"] == {"a": [1, None]}
+    assert found.config["big"] == 2**60
+    assert math.isnan(found.config["nan"])
+    assert found.summary["loss"] == 0.01
+    assert found.summary["acc"] == {"max": 99, "mean": 49.5}
+    assert found.summary["deep.er"] == found.summary["deep"]["er"] == 99
+    assert found.summary["final"] == math.inf
+    assert found.exit_code == 0
+    assert found.metadata["cpu_count"] == os.cpu_count()
+    assert found.url == run.url
+    assert re.match(r"\d{4}-\d\d-\d\dT[\d:.]+Z", found.created_at)
+    rows = list(found.scan_history())
+    assert [row["_step"] for row in rows] == list(range(100))
+    assert [row["loss"] for row in rows] == [1 / (step + 1) for step in range(100)]
+    for path in (f"whole/{run.id}", run.id, run.url.removeprefix(online.url)):
+        assert Api().run(path).id == run.id
+    project = next(project for project in Api().projects() if project.name == "whole")
+    assert (project.path, project.runs) == ("local/whole", 1)
+
+
+@pytest.mark.usefixtures("online")
+def test_scan_history() -> None:
+    with buoy.init(project="scan") as run:
+        for step in range(250):
+            run.log({"a": step, "b": -step} if step % 2 else {"a": step})
+    found = arrived(run.path)
+    assert [row["a"] for row in found.scan_history(page_size=7)] == list(range(250))
+    assert [row["a"] for row in found.scan_history(keys=["a", "b"], page_size=50)] == list(range(1, 250, 2))
+    assert [row["a"] for row in found.scan_history(min_step=10, max_step=13)] == [10, 11, 12]
+    assert set(next(found.scan_history(keys=["b"]))) >= {"b", "_step"}
+
+
+@pytest.mark.usefixtures("online")
+def test_history_is_reduced_and_always_the_same() -> None:
+    with buoy.init(project="reduce") as run:
+        for step in range(5000):
+            run.log({"a": step * 2} if step % 1000 else {"a": step * 2, "rare": step})
+    found = arrived(run.path)
+    table = found.history(samples=100)
+    again = found.history(samples=100)
+    assert table.equals(again)
+    dense = table.dropna(subset=["a"])
+    assert 40 <= len(dense) <= 100
+    # Each value was logged at the step it stands at.
+    assert (dense["a"] == dense["_step"] * 2).all()
+    assert list(table.dropna(subset=["rare"])["rare"]) == [0, 1000, 2000, 3000, 4000]
+    short = found.history(samples=5000, keys=["a"], pandas=False)
+    assert [row["a"] for row in short] == [step * 2 for step in range(5000)]
+    by_time = found.history(samples=50, keys=["a"], x_axis="_runtime", pandas=False)
+    assert [row["_runtime"] for row in by_time] == sorted(row["_runtime"] for row in by_time)
+    assert {"rare", "a"} <= set(found.history(keys=["a"], x_axis="rare").columns)
+    with pytest.raises(UsageError):
+        found.history(samples=0)
+
+
+@pytest.mark.usefixtures("online")
+def test_runs_by_filter_and_order() -> None:
+    ids = []
+    for number in range(5):
+        with buoy.init(
+            project="many", config={"lr": number}, tags=["odd"] if number % 2 else ["even"]
+        ) as run:
+            run.log({"loss": -number})
+        ids.append(run.id)
+    for run_id in ids:
+        arrived(f"many/{run_id}")
+    api = Api()
+    runs = api.runs("many", per_page=2)
+    assert len(runs) == 5
+    assert [run.id for run in runs] == ids
+    assert [run.id for run in runs[1:3]] == ids[1:3]
+    assert runs[-1].id == ids[-1]
+    with pytest.raises(IndexError):
+        _ = runs[5]
+    assert [run.id for run in api.runs("local/many", order="-config.lr.value")] == ids[::-1]
+    assert [run.id for run in api.runs("many", order="+summary_metrics.loss")] == ids[::-1]
+    found = api.runs("many", {"config.lr.value": {"$gte": 1}, "tags": {"$in": ["even"]}})
+    assert [run.config["lr"] for run in found] == [2, 4]
+    assert len(api.runs("many", {"$or": [{"state": "failed"}, {"created_at": {"$lt": "2020-01-01"}}]})) == 0
+    assert len(api.runs("many", {"created_at": {"$gt": "2020-01-01"}})) == 5
+    with pytest.raises(CommError, match="400"):
+        len(api.runs("many", {"state": {"$near": 1}}))
+
+
+@pytest.mark.usefixtures("online")
+def test_troubles_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CommError, match="404"):
+        Api().run("nobody/nothing/here")
+    with pytest.raises(UsageError):
+        Api().run("a/b/c/d")
+    with pytest.raises(AuthenticationError, match=r"buoy\.login"):
+        Api(api_key="wrong").projects()
+    with pytest.raises(UsageError, match="unknown override"):
+        Api({"wings": "2"})
+    monkeypatch.setenv("BUOY_BASE_URL", "http://127.0.0.1:9")
+    with pytest.raises(CommError, match="buoy server"):
+        Api().projects()
+
+
+def test_login(online: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("BUOY_API_KEY")
+    with pytest.raises(AuthenticationError):
+        Api().projects()
+    assert buoy.login() is False
+    with pytest.raises(AuthenticationError):
+        buoy.login(key="wrong")
+    assert not (tmp_path / "state" / "credentials.json").exists()
+    assert buoy.login(key=online.token) is True
+    assert (tmp_path / "state" / "credentials.json").stat().st_mode & 0o777 == 0o600
+    assert Api().projects() is not None
+    assert buoy.login() is True
+
+
+@pytest.mark.usefixtures("online")
+def test_start_and_end_lines_know_the_server(capfd: pytest.CaptureFixture[str]) -> None:
+    with buoy.init(project="said") as run:
+        run.log({"a": 1})
+    arrived(run.path)
+    start, *_, end = capfd.readouterr().err.splitlines()
+    assert start.endswith(str(run.url))
+    assert str(run.url) in end
+
+
+@pytest.mark.usefixtures("online")
+def test_commands() -> None:
+    with buoy.init(project="cli", name="listed") as run:
+        for step in range(3):
+            run.log({"loss": step})
+    arrived(run.path)
+    runner = CliRunner()
+    listed = runner.invoke(main, ["runs", "cli"])
+    assert listed.exit_code == 0, listed.output
+    assert run.path in listed.output
+    assert "listed" in listed.output
+    assert run.path in runner.invoke(main, ["runs"]).output
+    (Path(run.dir) / "wal").rename(Path(run.dir) / "hidden")
+    shown = runner.invoke(main, ["show", run.path, "--format", "csv"])
+    assert shown.exit_code == 0, shown.output
+    assert [line.split(",")[0] for line in shown.output.splitlines()] == ["_step", "0", "1", "2"]
+    assert runner.invoke(main, ["doctor"]).output.count("ok ") >= 4
