@@ -61,12 +61,12 @@ class Stream:
         """A block at the present position; does not move it."""
         given = {
             "first_seq": self.seq,
-            "records": len(records),
+            "records": len(content),
             "stream_id": self.stream_id,
             "writer_id": writer_id,
             "time_us": self.start_us + self.seq,
         } | fields
-        return build_block(kind, join_records([record.SerializeToString() for record in records]), **given)
+        return build_block(kind, join_records([record.SerializeToString() for record in content]), **given)
 
     def add(self, records: Sequence[v1.Record], writer_id: bytes) -> bytes:
         block = self.block(records, writer_id)

@@ -78,20 +78,21 @@ def select_fresh(blocks: list[Block], next_seq: int) -> tuple[list[Fresh], int]:
         Conflict: A block starts after the position; nothing of the upload may be stored.
     """
     fresh: list[Fresh] = []
+    reached = next_seq
     for block in blocks:
         header = block.header
         if header.kind == KIND_TABLES:
             fresh.append(Fresh(block, 0))
-        elif header.first_seq > next_seq:
+        elif header.first_seq > reached:
             raise Conflict(
                 "sequence_gap",
-                f"The records from {next_seq} on are missing before {header.first_seq}.",
+                f"The records from {reached} on are missing before {header.first_seq}.",
                 next_seq=next_seq,
             )
-        elif header.next_seq > next_seq:
-            fresh.append(Fresh(block, next_seq - header.first_seq))
-            next_seq = header.next_seq
-    return fresh, next_seq
+        elif header.next_seq > reached:
+            fresh.append(Fresh(block, reached - header.first_seq))
+            reached = header.next_seq
+    return fresh, reached
 
 
 def fold(fresh: list[Fresh], next_seq: int, known: Mapping[str, Mapping[int, str]]) -> Changes:
