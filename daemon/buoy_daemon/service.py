@@ -36,7 +36,7 @@ MESSAGE_BYTES_MAX = 80 << 20
 """A record may have 64 MiB, and a frame has to hold it."""
 
 THREADS_MAX = 1024
-JOB_TIMEOUT_S = 10.0
+JOB_TIMEOUT_S = 4.0
 PROGRESS_S = 0.2
 FOREVER_S = 10.0 * 365 * 86400
 
@@ -119,7 +119,7 @@ class Service:
             server_answers=bool(base_url) and self._uploader.server_answers(base_url),
             run_dir=stream.entry.run_dir,
             attempt=stream.entry.attempt,
-            logged_offset=tail.logged,
+            logged_offset=tail.synced,
         )
 
     def _take_key(self, base_url: str, api_key: str) -> None:
@@ -129,13 +129,15 @@ class Service:
     def _adopt(self, request: v1.OpenRequest) -> Stream:
         known = self._registry.find(request.writer.writer_id)
         if known is not None:
-            return known[0]
+            stream, tail = known
+            if tail.entry.state == v1.RUN_STATE_CRASHED and not tail.entry.spool_dir:
+                self._registry.revive(stream, tail)
+                self._uploader.wake(stream)
+            return stream
         if request.spool_dir:
             stream = self._registry.adopt_spool(Path(request.spool_dir))
         else:
             stream = self._registry.adopt(request.writer, "", pid=request.writer.pid)
-        if stream is None:
-            raise UnclearSpool("the writer has ended long ago")
         self._uploader.wake(stream)
         return stream
 
@@ -226,20 +228,19 @@ class Service:
     ) -> Iterator[v1.AppendResponse]:
         source = feeder.source
         while context.is_active():
+            # In this order: a writer ends only after its last records are synced.
+            ended = tail.ended
             synced = tail.synced
             if synced > told:
                 told = synced
                 yield v1.AppendResponse(logged_offset=told, control=ALIVE)
             if feeder.error:
                 _abort(context, grpc.StatusCode.INVALID_ARGUMENT, feeder.error)
-            if feeder.finished and told >= source.available:
+            if ended or (feeder.finished and told >= source.available):
                 return
             if not source.is_current(feeder.connection) and not tail.ended:
-                _abort(
-                    context, grpc.StatusCode.ABORTED, "another connection took over, or the log has trouble"
-                )
-            if tail.ended:
-                return
+                text = "another connection took over, or the log has trouble"
+                _abort(context, grpc.StatusCode.ABORTED, text)
             self._progress.wait_for(partial(_moved, tail, feeder, told), 0.5)
 
     def _leave(self, source: AppendSource, connection: int) -> None:

@@ -8,13 +8,14 @@ import secrets
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import grpc
-from buoy_core import Writer, process_identity
+from buoy_core import SpoolReader, Writer, process_identity
 from buoy_core.state import DAEMON_PROTOCOL, log_path, socket_path, spool_root
 from buoy_proto import v1
 
@@ -160,7 +161,7 @@ class SpoolRun:
         self.writer_id = start.writer_id
         self.folder = spool_root(state_dir) / start.writer_id.hex()
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self.writer = Writer(str(self.folder), writer_id=start.writer_id)
+        self.writer = Writer(str(self.folder), writer_id=start.writer_id, segment_bytes=1 << 18)
         self.writer.append(v1.Record(writer_start=start).SerializeToString())
 
     def log(self, count: int, begin: int = 0) -> None:
@@ -173,6 +174,61 @@ class SpoolRun:
         offset = self.writer.committed
         self.writer.close()
         return offset
+
+
+class AppendRun(SpoolRun):
+    """A writer that shares no folder with the daemon: its spool is private, and a thread forwards the frames."""
+
+    def __init__(self, state_dir: Path, start: v1.WriterStart) -> None:
+        self.private = state_dir.parent / "private"
+        super().__init__(self.private, start)
+        self.acknowledged = 0
+        self.answers: list[v1.AppendResponse] = []
+        self.stopped = threading.Event()
+        self.batch_bytes = 1 << 16
+        self.client = Client(state_dir)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while not self.stopped.is_set() and not (
+            self.writer.closed and self.acknowledged >= self.writer.committed
+        ):
+            try:
+                self._session()
+            except grpc.RpcError:
+                self.client.close()
+                time.sleep(0.05)
+        self.client.close()
+
+    def _session(self) -> None:
+        self.acknowledged = max(self.acknowledged, self.client.open(self.start).logged_offset)
+        reader = SpoolReader(str(self.folder), self.acknowledged)
+        over = threading.Event()
+        try:
+            for answer in self.client.append(self._requests(reader, over)):
+                self.answers.append(answer)
+                self.acknowledged = max(self.acknowledged, answer.logged_offset)
+                if self.stopped.is_set():
+                    return
+        finally:
+            over.set()
+
+    def _requests(self, reader: SpoolReader, over: threading.Event) -> Iterator[v1.AppendRequest]:
+        yield v1.AppendRequest(writer_id=self.writer_id, begin_offset=reader.offset)
+        while not over.is_set() and not self.stopped.is_set():
+            chunk = reader.read(self.batch_bytes, frames=True)
+            if chunk is not None:
+                yield v1.AppendRequest(begin_offset=chunk.begin, frames=chunk.frames)
+            elif reader.sealed:
+                return
+            else:
+                time.sleep(0.01)
+
+    def vanish(self) -> None:
+        """As if the process had died."""
+        self.stopped.set()
+        self.thread.join()
 
 
 class WriterProcess:
@@ -200,7 +256,7 @@ class WriterProcess:
 
     def announce(self, client: Client) -> None:
         """Tells the daemon at once, instead of waiting for it to look round. It may die of that."""
-        wait_until(lambda: (self.folder / "00000000.seg").exists(), "the spool begins")
+        wait_until((self.folder / "00000000.seg").exists, "the spool begins")
         start = v1.WriterStart(writer_id=self.writer_id, run=v1.RunInfo(run_id="r"))
         with contextlib.suppress(grpc.RpcError):
             client.open(start, str(self.folder))

@@ -148,9 +148,12 @@ class ServerPlan:
     answered: bool | None = None
     answered_at: float = float("-inf")
     error: str = ""
+    busy: bool = False
+    """Whether the pause is the server's wish."""
 
     def apply(self, outcome: Outcome, now: float, chance: float) -> None:
         """Takes in how a request went."""
+        self.busy = isinstance(outcome, Busy)
         self.answered = not isinstance(outcome, Trouble)
         self.answered_at = now
         if isinstance(outcome, Trouble | Busy):
@@ -163,10 +166,11 @@ class ServerPlan:
             self.not_before = now
 
     def answers(self) -> None:
-        """A probe has found the server answering: no need to wait any longer."""
-        self.failures = 0
-        self.not_before = float("-inf")
-        self.error = ""
+        """A probe has found the server answering: no need to wait any longer, unless it has asked for that."""
+        if not self.busy:
+            self.failures = 0
+            self.not_before = float("-inf")
+            self.error = ""
 
 
 def _server_pause_s(outcome: Trouble | Busy, failures: int, chance: float) -> float:

@@ -1,0 +1,140 @@
+"""What only a gRPC writer has: offsets that are acknowledged, connections that break, silence that means death."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from buoy_core import frame_records
+from buoy_proto import v1
+
+from tests.daemon.ingest_server import values_of
+from tests.daemon.processes import AppendRun, wait_until, writer_start
+
+QUICK = ("--sync-interval-s", "0.1", "--append-grace-s", "0.5")
+
+
+def row(number):
+    return v1.Record(row=v1.Row(step=number, slots=[0], values=[number])).SerializeToString()
+
+
+@pytest.fixture
+def opened(tmp_path, start_daemon, server):
+    daemon = start_daemon(*QUICK)
+    start = writer_start(tmp_path / "run", server.base_url)
+    daemon.client.open(start)
+    return daemon, start
+
+
+def append(daemon, start, *parts):
+    """Sends (offset, frames) pairs and returns the answers."""
+    requests = [v1.AppendRequest(writer_id=start.writer_id)]
+    requests += [v1.AppendRequest(begin_offset=offset, frames=frames) for offset, frames in parts]
+    return [answer.logged_offset for answer in daemon.client.append(iter(requests))]
+
+
+def test_the_first_answer_says_where_to_go_on(opened, server):
+    daemon, start = opened
+    first = frame_records([row(0), row(1)])
+    assert append(daemon, start, (0, first)) == [0, len(first)]
+    second = frame_records([row(2)])
+    # All of it again, in pieces that overlap: what is known is skipped.
+    answers = append(daemon, start, (0, first), (0, first + second), (len(first), second))
+    assert answers[0] == len(first)
+    assert answers[-1] == len(first + second)
+    wait_until(
+        lambda: server.streams and len(values_of(server.only_stream(), start.writer_id)) == 3, "3 rows"
+    )
+    assert values_of(server.only_stream(), start.writer_id) == [0.0, 1.0, 2.0]
+
+
+NONSENSE = {
+    "gap": (5, lambda frames: frames, "begin at offset 5"),
+    "cut": (0, lambda frames: frames[:-1], "damaged"),
+    "damaged": (0, lambda frames: frames[:9] + b"\xff" + frames[10:], "damaged"),
+}
+
+
+@pytest.mark.parametrize(("offset", "damage", "text"), NONSENSE.values(), ids=NONSENSE)
+def test_nonsense_is_refused_and_changes_nothing(opened, offset, damage, text):
+    daemon, start = opened
+    frames = frame_records([row(0)])
+    with pytest.raises(grpc.RpcError) as caught:
+        append(daemon, start, (offset, damage(frames)))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert text in caught.value.details()
+    assert append(daemon, start, (0, frames)) == [0, len(frames)]
+
+
+def test_an_unknown_writer_has_to_open_first(opened, tmp_path):
+    daemon, _ = opened
+    with pytest.raises(grpc.RpcError) as caught:
+        append(daemon, writer_start(tmp_path / "other"))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+def test_a_spool_writer_cannot_append(opened, state_dir, tmp_path):
+    from tests.daemon.processes import SpoolRun
+
+    daemon, _ = opened
+    run = SpoolRun(state_dir, writer_start(tmp_path / "run2", run_id="r2"))
+    daemon.client.open(run.start, str(run.folder))
+    with pytest.raises(grpc.RpcError) as caught:
+        append(daemon, run.start)
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+def test_a_writer_that_stays_away_has_crashed(state_dir, tmp_path, start_daemon, server):
+    daemon = start_daemon(*QUICK)
+    run = AppendRun(state_dir, writer_start(tmp_path / "run", server.base_url))
+    run.log(100)
+    wait_until(lambda: run.acknowledged >= run.writer.committed, "all is acknowledged")
+    run.vanish()
+    wait_until(lambda: server.only_stream().writer_ends(), "the daemon says so")
+    assert server.only_stream().writer_ends() == {run.writer_id: v1.RUN_STATE_CRASHED}
+    assert values_of(server.only_stream(), run.writer_id) == list(map(float, range(100)))
+    assert daemon.client.status().runs[0].writers[0].state == v1.RUN_STATE_CRASHED
+
+
+def test_a_writer_that_comes_back_too_late_loses_nothing(state_dir, tmp_path, start_daemon, server):
+    daemon = start_daemon(*QUICK)
+    start = writer_start(tmp_path / "run", server.base_url)
+    daemon.client.open(start)
+    first, second = frame_records([row(0)]), frame_records([row(1)])
+    append(daemon, start, (0, first))
+    wait_until(lambda: server.only_stream().writer_ends(), "it counts as crashed")
+    wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "the stream is complete")
+    assert daemon.client.open(start).logged_offset == len(first)
+    end = frame_records(
+        [v1.Record(writer_end=v1.WriterEnd(writer_id=start.writer_id, state=2)).SerializeToString()]
+    )
+    answers = append(daemon, start, (len(first), second + end))
+    assert answers[-1] == len(first + second + end)
+    wait_until(lambda: len(values_of(server.only_stream(), start.writer_id)) == 2, "the late row arrives")
+    assert values_of(server.only_stream(), start.writer_id) == [0.0, 1.0]
+    wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "the stream is complete again")
+
+
+def test_a_writer_that_opens_and_never_sends_has_crashed(opened, server):
+    _, start = opened
+    wait_until(lambda: server.streams and server.only_stream().writer_ends(), "the daemon says so")
+    assert server.only_stream().writer_ends() == {start.writer_id: v1.RUN_STATE_CRASHED}
+
+
+def test_a_new_connection_takes_over_from_one_that_hangs(opened):
+    daemon, start = opened
+    import threading
+
+    hold = threading.Event()
+
+    def silent():
+        yield v1.AppendRequest(writer_id=start.writer_id)
+        hold.wait(30)
+
+    hanging = daemon.client.append(silent())
+    assert next(hanging).logged_offset == 0
+    frames = frame_records([row(0)])
+    assert append(daemon, start, (0, frames))[-1] == len(frames)
+    with pytest.raises(grpc.RpcError) as caught:
+        list(hanging)
+    assert caught.value.code() == grpc.StatusCode.ABORTED
+    hold.set()
