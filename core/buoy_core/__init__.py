@@ -9,7 +9,6 @@ blocks are in `buoy_core.wal` and `buoy_core.block`.
 from __future__ import annotations
 
 import os
-import warnings
 from importlib import import_module
 
 from buoy_core.chunk import Chunk, KeyStatistics, Rows
@@ -48,17 +47,18 @@ __all__ = [
     "table_records",
 ]
 
-_CHOSEN = (
-    "SpoolReader",
-    "Writer",
-    "decode_rows",
-    "definitions",
-    "frame_records",
-    "join_records",
-    "parse_frames",
-    "split_records",
-    "table_records",
-)
+# Where each name is; imported at its first use, because a trainer needs the writer only.
+_HOMES = {
+    "SpoolReader": ("compiled_reader", "python.spool_reader"),
+    "Writer": ("_compiled.spool_writer", "python.spool_writer"),
+    "decode_rows": ("_compiled.decode", "python.decode"),
+    "definitions": ("_compiled.decode", "python.decode"),
+    "frame_records": ("_compiled.frames", "python.frames"),
+    "join_records": ("_compiled.frames", "python.frames"),
+    "parse_frames": ("_compiled.frames", "python.frames"),
+    "split_records": ("_compiled.frames", "python.frames"),
+    "table_records": ("_compiled.frames", "python.frames"),
+}
 
 
 def implementation() -> str:
@@ -68,8 +68,12 @@ def implementation() -> str:
 
 def compiled_error() -> str | None:
     """Why the compiled core cannot be imported; None if it can."""
+    return _import_error("compiled")
+
+
+def _import_error(module: str) -> str | None:
     try:
-        import_module("buoy_core.compiled")
+        import_module(f"buoy_core.{module}")
     except ImportError as error:
         return str(error)
     return None
@@ -81,20 +85,33 @@ def _choose() -> str:
         raise ImportError(f"BUOY_CORE is {wanted!r}; it can be 'compiled' or 'python'")
     if wanted == "python":
         return "python"
-    problem = compiled_error()
+    problem = _import_error("_compiled.spool_writer")
     if problem is None:
         return "compiled"
     if wanted:
         raise ImportError(f"BUOY_CORE=compiled, but the compiled core cannot be imported: {problem}")
+    _warn(problem)
+    return "python"
+
+
+def _warn(problem: str) -> None:
+    import warnings  # noqa: PLC0415 - only when needed
+
     warnings.warn(
         f"buoy's compiled core cannot be imported ({problem}); the slower Python one serves. "
         "Build it with `python core/build_core.py`, or set BUOY_CORE=python to say that this is all right.",
         RuntimeWarning,
-        stacklevel=2,
+        stacklevel=4,
     )
-    return "python"
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES[name][0 if _implementation == "compiled" else 1]
+    value: object = getattr(import_module(f"buoy_core.{home}"), name)
+    globals()[name] = value
+    return value
 
 
 _implementation = _choose()
-_module = import_module(f"buoy_core.{_implementation}")
-globals().update({name: getattr(_module, name) for name in _CHOSEN})

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from buoy_core._compiled.frames import load_committed, scan_frames, walk_frames
 from buoy_core.format import SPOOL_COMMITTED_AT
-from buoy_core.python import spool_reader
-from buoy_core.python.segment import Segment
+from buoy_core.segment import Segment
+from buoy_core.spool_reader import SpoolReaderBase
 
 
 class CompiledSegment(Segment):
@@ -17,8 +17,8 @@ class CompiledSegment(Segment):
         return load_committed(self.view, SPOOL_COMMITTED_AT)
 
 
-class SpoolReader(spool_reader.SpoolReader):
-    """See `buoy_core.python.spool_reader.SpoolReader`. `read()` releases the GIL."""
+class SpoolReader(SpoolReaderBase):
+    """See `buoy_core.spool_reader.SpoolReaderBase`. `read()` releases the GIL."""
 
     _scan = staticmethod(scan_frames)
     _walk = staticmethod(walk_frames)

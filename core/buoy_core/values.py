@@ -265,6 +265,24 @@ def to_json(value: object) -> bytes:
         return json.dumps(value, separators=(",", ":")).encode()
 
 
+def decode_value(number: int, data: bytes) -> object:
+    """The Python value of field `number` (text, big_integer, json, wtf8) of a `buoy.v1.Value`.
+
+    Raises:
+        ValueError: the bytes are no such value.
+    """
+    if number == 2:
+        return data.decode()
+    if number == 5:
+        return int.from_bytes(data, "little", signed=True)
+    if number == 8:
+        return data.decode("utf-8", "surrogatepass")
+    try:
+        return json.loads(data)
+    except RecursionError:
+        raise ValueError("malformed: JSON nested too deeply") from None
+
+
 def fits_double(value: int) -> bool:
     """Whether an int travels as a double, marked as an int."""
     return -EXACT_INT_MAX <= value <= EXACT_INT_MAX

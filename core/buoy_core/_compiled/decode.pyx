@@ -13,8 +13,18 @@ from libc.string cimport memcpy
 from buoy_core._compiled.wire cimport read_varint, unzigzag
 
 from buoy_core.chunk import Rows
-from buoy_core.python.decode import decode_value
-from buoy_core.values import nearest_double
+
+cdef object _values = None
+
+
+cdef object values():
+    """`buoy_core.values`, imported at its first use: it needs json and datetime, `import buoy` must not."""
+    global _values
+    if _values is None:
+        from buoy_core import values as module
+        _values = module
+    return _values
+
 
 cdef enum Wire:
     VARINT = 0
@@ -269,7 +279,7 @@ cdef class Columns:
             self.add_point(index, key_id, step, time_us, 1.0 if value else 0.0, BOOL)
             return 0
         if isinstance(value, int):
-            self.add_point(index, key_id, step, time_us, nearest_double(value), BIG_INT)
+            self.add_point(index, key_id, step, time_us, values().nearest_double(value), BIG_INT)
         self.others.append((index, step, time_us, key_id, value))
         return 0
 
@@ -299,7 +309,7 @@ cdef object read_value(const Field* field):
     if field.number in (2, 5, 7, 8):
         expect(field, BYTES)
         data = PyBytes_FromStringAndSize(<const char*> field.begin, field.end - field.begin)
-        return data.decode("utf-8") if field.number == 2 else decode_value(field.number, data, 0)
+        return data.decode("utf-8") if field.number == 2 else values().decode_value(field.number, data)
     expect(field, VARINT)
     if field.number == 3:
         return field.varint != 0

@@ -52,7 +52,6 @@ from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX, SPOOL_SEGMENT_BYTES
 from buoy_core.machine import boot_id, process_identity
 from buoy_core.spool_directory import prepare_directory
-from buoy_core.values import check_step, encode_key, encode_kind, flatten, nearest_double
 
 cdef extern from "Python.h":
     bint PyDict_CheckExact(PyObject* value) noexcept
@@ -114,6 +113,18 @@ cdef unsigned long generation = 0
 
 # numpy's float64 is a float by inheritance. Its type is kept from first sight on: numpy is never imported.
 cdef void* numpy_float64 = NULL
+
+
+cdef object _values = None
+
+
+cdef object values():
+    """`buoy_core.values`, imported at its first use: it needs json and datetime, `import buoy` must not."""
+    global _values
+    if _values is None:
+        from buoy_core import values as module
+        _values = module
+    return _values
 
 
 def _count_fork():
@@ -180,7 +191,7 @@ cdef int64_t to_step(object step) except? -1:
         number = PyLong_AsLongLongAndOverflow(<PyObject*> step, &overflow)
         if not overflow and number != INT64_MAX:
             return number
-    return check_step(step)
+    return values().check_step(step)
 
 
 cdef object keep_numpy_float64(object value):
@@ -315,7 +326,7 @@ cdef class Writer:
 
     cdef int log_any(self, data, bint given, int64_t target, bint advance) except -1:
         """Records a row of any kind: converts first, then does as `log` does."""
-        cdef list leaves = flatten(data, self.convert)
+        cdef list leaves = values().flatten(data, self.convert)
         cdef list encoded = []  # keeps alive what items point to
         cdef Py_ssize_t n = len(leaves), at
         cdef Item* items = <Item*> PyMem_Malloc((n + 1) * sizeof(Item))
@@ -327,7 +338,7 @@ cdef class Writer:
                 leaf = leaves[at]
                 items[at].slot = &self.slot_of(leaf[0]).data
                 if not classify(<PyObject*> leaf[1], &items[at], numpy_float64):
-                    encoded.append(encode_kind(leaf[1]))
+                    encoded.append(values().encode_kind(leaf[1]))
                     self.take_encoded(leaf[1], encoded[-1], &items[at])
             if numpy_float64 == NULL and type(data) is dict:
                 for value in list(data.values()):
@@ -345,7 +356,7 @@ cdef class Writer:
         item.text = PyBytes_AS_STRING(encoded)
         item.integer = PyBytes_GET_SIZE(encoded)
         item.counted = isinstance(value, int)
-        item.number = nearest_double(value) if item.counted else 0.0
+        item.number = values().nearest_double(value) if item.counted else 0.0
         return 0
 
     cdef Slot slot_of(self, str key):
@@ -353,7 +364,7 @@ cdef class Writer:
         cdef Slot slot = self.slots.get(key)
         if slot is not None:
             return slot
-        cdef bytes name = encode_key(key)
+        cdef bytes name = values().encode_key(key)
         cdef Slot fresh = Slot(key, name)
         # From here on nothing allocates an object, so no finaliser can come between and take the same id.
         slot = self.by_name.get(name)

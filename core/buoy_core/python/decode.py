@@ -6,7 +6,6 @@ reaches past the end is a ValueError. Unknown fields and unknown kinds of record
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Iterator
 from struct import unpack_from
@@ -14,7 +13,7 @@ from struct import unpack_from
 from buoy_core.chunk import Rows
 from buoy_core.format import TAG_ROW, TAG_SYSTEM, VALUE_BIG_INT, VALUE_BOOL
 from buoy_core.python.frames import Buffer, read_varint, record_spans
-from buoy_core.values import nearest_double
+from buoy_core.values import decode_value, nearest_double
 
 Field = tuple[int, int, int, int]
 """Number, wire type, value (of a varint) or begin (of the others), end."""
@@ -175,7 +174,7 @@ class _Decoder:
             elif 2 <= number <= 8:
                 _expect(wire, _BYTES if number in (2, 5, 7, 8) else _VARINT, start)
                 data = bytes(self._payload[start:stop]) if wire == _BYTES else b""
-                known, value = True, decode_value(number, data, start)
+                known, value = True, _decode_kind(number, data, start)
         if not known:
             return
         if isinstance(value, bool):
@@ -186,26 +185,13 @@ class _Decoder:
         self._others.append((index, step, time_us, key_id, value))
 
 
-def decode_value(number: int, data: bytes, varint: int) -> object:
-    """The Python value of field `number` of a `buoy.v1.Value`.
-
-    Raises:
-        ValueError: the bytes are no such value.
-    """
-    if number == 2:
-        return data.decode()
+def _decode_kind(number: int, data: bytes, varint: int) -> object:
+    """The Python value of field `number` of a `buoy.v1.Value`, 2 to 8."""
     if number == 3:
         return bool(varint)
     if number == 4:
         return _zigzag(varint)
-    if number == 5:
-        return int.from_bytes(data, "little", signed=True)
-    if number == 7:
-        try:
-            return json.loads(data)
-        except RecursionError:
-            raise ValueError("malformed: JSON nested too deeply") from None
-    return data.decode("utf-8", "surrogatepass") if number == 8 else None
+    return None if number == 6 else decode_value(number, data)
 
 
 def _zigzag(value: int) -> int:

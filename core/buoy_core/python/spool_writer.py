@@ -31,8 +31,8 @@ from buoy_core.format import (
 )
 from buoy_core.python.encoder import encode_key_def, encode_row
 from buoy_core.python.frames import check_record
-from buoy_core.python.segment import Segment
 from buoy_core.python.statistics import Slot
+from buoy_core.segment import Segment
 from buoy_core.spool_directory import prepare_directory
 from buoy_core.values import Hook, check_step, encode_key, encode_other, fits_double, flatten
 
