@@ -12,6 +12,7 @@ nothing; each name brings what it needs when it is first used.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -191,6 +192,10 @@ class _Module(ModuleType):
 
 def __getattr__(name: str) -> Any:
     if home := _HOME.get(name):
+        if os.name == "nt" and home.startswith("buoy.tracking"):
+            raise import_module("buoy.errors").Error(
+                "buoy runs on Linux and macOS; on Windows, use it in WSL"
+            )
         try:
             value = getattr(import_module(home), name)
         except ImportError as error:

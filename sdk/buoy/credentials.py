@@ -7,6 +7,7 @@ import sys
 
 from buoy_core.state import read_api_key, state_dir, store_api_key
 
+from buoy.api.http import Http
 from buoy.errors import AuthenticationError, CommError, UsageError
 from buoy.settings import resolve
 from buoy.tracking.messages import Messages
@@ -43,7 +44,9 @@ def login(  # noqa: PLR0917  the field's signature
     settings = resolve({"base_url": host, "api_key": key}, warn=messages.warn)
     state = state_dir()
     stored = None if relogin else read_api_key(state, settings.base_url)
-    found = settings.api_key or stored or _ask(settings.base_url)
+    found = settings.api_key or stored
+    if not found and (relogin or force or _wants_key(settings.base_url, timeout or 5.0)):
+        found = _ask(settings.base_url)
     if not found:
         if force:
             raise UsageError(
@@ -57,6 +60,17 @@ def login(  # noqa: PLR0917  the field's signature
     return True
 
 
+def _wants_key(base_url: str, timeout_s: float) -> bool:
+    """Whether a server is there that asks for a key; without one nobody at a terminal should be asked either."""
+    try:
+        Http(base_url, "", timeout_s).get("/api/v1/projects")
+    except AuthenticationError:
+        return True
+    except CommError:
+        return False
+    return False
+
+
 def _ask(base_url: str) -> str:
     if not (sys.stdin and sys.stdin.isatty()):
         return ""
@@ -64,8 +78,6 @@ def _ask(base_url: str) -> str:
 
 
 def _verify(base_url: str, key: str, timeout_s: float, messages: Messages) -> None:
-    from buoy.api.http import Http  # noqa: PLC0415  only needed here
-
     try:
         Http(base_url, key, timeout_s).get("/api/v1/projects")
     except AuthenticationError:

@@ -151,8 +151,11 @@ class LocalRun:
             start = record.writer_start
             self._ranks[writer] = start.rank
             self._started_us = self._started_us or start.time_unix_us
-            self._states.setdefault(writer, v1.RUN_STATE_RUNNING)
-            self.metadata = self.metadata or json.loads(start.metadata_json or "{}")
+            metadata = json.loads(start.metadata_json or "{}")
+            self.metadata = self.metadata or metadata
+            if "parent_writer" not in metadata:
+                # A forked worker does not decide how the run ended.
+                self._states.setdefault(writer, v1.RUN_STATE_RUNNING)
         elif kind == "stream_start":
             self.info, self.attempt = record.stream_start.run, record.stream_start.attempt
         elif kind == "config":
@@ -172,7 +175,7 @@ class LocalRun:
                     self.info.tags.extend(value.values)
                 else:
                     setattr(self.info, field.name, value)
-        elif kind == "writer_end":
+        elif kind == "writer_end" and record.writer_end.writer_id in self._states:
             self._states[record.writer_end.writer_id] = record.writer_end.state
 
     def _summary(self) -> dict[str, Any]:

@@ -64,7 +64,8 @@ def _end(run: Run, exit_code: int) -> bool:
     recorder = run._recorder
     try:
         if isinstance(recorder, SpoolRecorder):
-            recorder.end(state_of(exit_code), exit_code)
+            # How the run ended is for its own process to say: that a worker was sent away means nothing.
+            recorder.end(v1.RUN_STATE_FINISHED if run._forked else state_of(exit_code), exit_code)
     except (CoreError, OSError) as error:
         run._messages.warn(f"the end of the run cannot be recorded: {error}")
     return True
