@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-
 from buoy_server.config import parse
 from buoy_server.services import Services, open_services
+
 from tests.server.processes import ServerProcess
 
 

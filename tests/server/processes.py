@@ -16,7 +16,9 @@ PATIENCE_S = 60
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("BUOY_") or key == "BUOY_CORE"}
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith("BUOY_") or key == "BUOY_CORE"
+    }
     return kept | {"BUOY_STATE_DIR": str(folder / "state")} | more
 
 
@@ -28,7 +30,16 @@ class ServerProcess:
         self.data_dir = folder / "data"
         more = {"BUOY_FAULT": fault} if fault else {}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "buoy_server", "--port", str(port), "--data-dir", str(self.data_dir), *options],
+            [
+                sys.executable,
+                "-m",
+                "buoy_server",
+                "--port",
+                str(port),
+                "--data-dir",
+                str(self.data_dir),
+                *options,
+            ],
             env=environment(folder, **more),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -36,7 +47,10 @@ class ServerProcess:
         )
         self.url, self.token = self._wait_ready()
         self.client = httpx.Client(
-            base_url=self.url, headers={"Authorization": f"Bearer {self.token}"}, timeout=PATIENCE_S, trust_env=False
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {self.token}"},
+            timeout=PATIENCE_S,
+            trust_env=False,
         )
 
     def _wait_ready(self) -> tuple[str, str]:

@@ -56,7 +56,7 @@ class Stream:
         return f"/api/v1/streams/{self.stream_id.hex()}"
 
     def block(
-        self, records: Sequence[v1.Record], writer_id: bytes, kind: int = KIND_DATA, **fields: Any
+        self, content: Sequence[v1.Record], writer_id: bytes, kind: int = KIND_DATA, **fields: Any
     ) -> bytes:
         """A block at the present position; does not move it."""
         given = {

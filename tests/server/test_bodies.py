@@ -10,11 +10,11 @@ from collections.abc import Callable
 import httpx
 import pytest
 import zstandard
-
 from buoy_core import join_records
 from buoy_core.block import KIND_DATA, KIND_TABLES, build_block
 from buoy_core.format import BLOCK_HEADER, ZERO_ID
 from buoy_proto import v1
+
 from tests.server.processes import ServerProcess
 from tests.server.streams import Stream
 
@@ -38,7 +38,13 @@ def bomb(stream: Stream, promised: int) -> bytes:
     """A small payload that unpacks to 64 MiB; its frame or header promises another size."""
     stored = zstandard.ZstdCompressor(write_content_size=True).compress(bytes(64 << 20))
     block = build_block(
-        KIND_DATA, b"\0" * 1000, first_seq=stream.seq, records=1, stream_id=stream.stream_id, writer_id=ZERO_ID, time_us=1
+        KIND_DATA,
+        b"\0" * 1000,
+        first_seq=stream.seq,
+        records=1,
+        stream_id=stream.stream_id,
+        writer_id=ZERO_ID,
+        time_us=1,
     )
     whole = block[:96] + stored
     return restamp(
@@ -51,7 +57,13 @@ def unsized_bomb(stream: Stream) -> bytes:
     compressor = zstandard.ZstdCompressor(write_content_size=False)
     stored = compressor.compress(bytes(16 << 20))
     block = build_block(
-        KIND_DATA, b"\0" * 1000, first_seq=stream.seq, records=1, stream_id=stream.stream_id, writer_id=ZERO_ID, time_us=1
+        KIND_DATA,
+        b"\0" * 1000,
+        first_seq=stream.seq,
+        records=1,
+        stream_id=stream.stream_id,
+        writer_id=ZERO_ID,
+        time_us=1,
     )
     return restamp(
         block[:96] + stored, codec=1, raw_size=1000, stored_size=len(stored), payload_crc=zlib.crc32(stored)
@@ -60,7 +72,13 @@ def unsized_bomb(stream: Stream) -> bytes:
 
 def payload_block(stream: Stream, payload: bytes, records: int = 1) -> bytes:
     return build_block(
-        KIND_DATA, payload, first_seq=stream.seq, records=records, stream_id=stream.stream_id, writer_id=ZERO_ID, time_us=1
+        KIND_DATA,
+        payload,
+        first_seq=stream.seq,
+        records=records,
+        stream_id=stream.stream_id,
+        writer_id=ZERO_ID,
+        time_us=1,
     )
 
 
@@ -91,7 +109,11 @@ CASES: dict[str, tuple[Maker, int, str]] = {
     "newer version": (lambda stream: restamp(good(stream), version=2), 400, "unsupported_version"),
     "unknown kind": (lambda stream: restamp(good(stream), kind=9), 400, "corrupt_block"),
     "unknown codec": (lambda stream: restamp(good(stream), codec=7), 400, "corrupt_block"),
-    "another stream": (lambda stream: restamp(good(stream), stream_id=secrets.token_bytes(16)), 400, "mislabelled_block"),
+    "another stream": (
+        lambda stream: restamp(good(stream), stream_id=secrets.token_bytes(16)),
+        400,
+        "mislabelled_block",
+    ),
     "good, then another stream": (
         lambda stream: good(stream) + restamp(good(stream), stream_id=secrets.token_bytes(16)),
         400,
@@ -99,24 +121,46 @@ CASES: dict[str, tuple[Maker, int, str]] = {
     ),
     "wrong count": (lambda stream: restamp(good(stream), records=2), 400, "mislabelled_block"),
     "count of none": (lambda stream: restamp(good(stream), records=0), 400, "mislabelled_block"),
-    "sequences beyond 2^63": (lambda stream: restamp(good(stream), first_seq=(1 << 63) - 1), 400, "corrupt_block"),
-    "raw size too large": (lambda stream: restamp(good(stream), raw_size=(64 << 20) + 17), 400, "corrupt_block"),
+    "sequences beyond 2^63": (
+        lambda stream: restamp(good(stream), first_seq=(1 << 63) - 1),
+        400,
+        "corrupt_block",
+    ),
+    "raw size too large": (
+        lambda stream: restamp(good(stream), raw_size=(64 << 20) + 17),
+        400,
+        "corrupt_block",
+    ),
     "raw size a lie": (lambda stream: restamp(good(stream), raw_size=5000), 400, "corrupt_block"),
     "bomb with a small promise": (lambda stream: bomb(stream, 1000), 400, "corrupt_block"),
     "bomb without a promise": (unsized_bomb, 400, "corrupt_block"),
     "bomb of zeros": (lambda stream: bomb(stream, 64 << 20), 400, "corrupt_block"),
     "many bombs": (lambda stream: bomb(stream, 64 << 20) * 3, 400, "corrupt_block"),
     "records cut off": (lambda stream: payload_block(stream, b"\x7f\x0a\x02"), 400, "corrupt_block"),
-    "no protobuf": (lambda stream: payload_block(stream, join_records([b"\x42\xff\xff\xff\xff"])), 400, "corrupt_block"),
-    "a broken row": (lambda stream: payload_block(stream, join_records([b"\x0a\x02\x1a\x7f"])), 400, "corrupt_block"),
+    "no protobuf": (
+        lambda stream: payload_block(stream, join_records([b"\x42\xff\xff\xff\xff"])),
+        400,
+        "corrupt_block",
+    ),
+    "a broken row": (
+        lambda stream: payload_block(stream, join_records([b"\x0a\x02\x1a\x7f"])),
+        400,
+        "corrupt_block",
+    ),
     "slots without values": (
-        lambda stream: payload_block(stream, join_records([v1.Record(row=v1.Row(slots=[2])).SerializeToString()])),
+        lambda stream: payload_block(
+            stream, join_records([v1.Record(row=v1.Row(slots=[2])).SerializeToString()])
+        ),
         400,
         "corrupt_block",
     ),
     "a key never named": (unnamed_key, 400, "unknown_key"),
     "a key with two names": (renamed_key, 400, "bad_record"),
-    "a gap in the sequences": (lambda stream: restamp(good(stream), first_seq=stream.seq + 1), 409, "sequence_gap"),
+    "a gap in the sequences": (
+        lambda stream: restamp(good(stream), first_seq=stream.seq + 1),
+        409,
+        "sequence_gap",
+    ),
     "a gap after a good block": (
         lambda stream: good(stream) + restamp(good(stream), first_seq=stream.seq + 5),
         409,

@@ -69,7 +69,9 @@ def test_keeps_what_it_was_given_over_a_restart(tmp_path: Path) -> None:
     stream.writer().log([(1, {"loss": 0.5})])
     with ServerProcess(tmp_path) as server:
         first = server.token
-        assert server.client.post(stream.path, content=b"".join(stream.blocks)).json() == {"next_seq": stream.seq}
+        assert server.client.post(stream.path, content=b"".join(stream.blocks)).json() == {
+            "next_seq": stream.seq
+        }
         server.stop()
     with ServerProcess(tmp_path) as server:
         assert server.token == first
@@ -110,7 +112,9 @@ def test_port_in_use(tmp_path: Path) -> None:
 
 
 def test_unknown_host(tmp_path: Path) -> None:
-    line = refused(tmp_path, "--host", "no.such.host.invalid", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    line = refused(
+        tmp_path, "--host", "no.such.host.invalid", "--port", "0", "--data-dir", str(tmp_path / "data")
+    )
     assert "--host" in line
     assert not (tmp_path / "data").exists()
 

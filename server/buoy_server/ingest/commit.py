@@ -92,7 +92,7 @@ def _store_series(metadata: Metadata, connection: Connection, addition: Addition
             item.tally
         )
         # After a crash the engine may hold points twice; readers of this series must look for duplicates.
-        row["ascending"] = int(item.tally.ascending and not addition.state.doubtful)
+        row["ascending"] = int(item.tally.ascending and not addition.state.replays)
         rows.append(row | {"last_stream": owner.stream, "gen": 0, "rev": rev})
     connection.execute(_series_statement(metadata), rows)
 

@@ -94,7 +94,7 @@ class Ingest:
             self._streams.drop(stream_id)
             raise
         state.next_seq, state.rank, state.ranks = prepared.changes.next_seq, prepared.rank, prepared.ranks
-        state.names, state.gaps, state.doubtful = prepared.names, prepared.gaps, False
+        state.names, state.gaps = prepared.names, prepared.gaps
         self._streams.put(state)
         self.counters.points += len(prepared.points.slot)
         self.listener(state.owner, rev, changed_bits(prepared))
@@ -128,7 +128,9 @@ class Ingest:
 
     def _insert(self, state: StreamState, prepared: Prepared) -> None:
         owner, points = state.owner, prepared.points
-        points_from, texts_from = self._stored_until(state)
+        if state.stored is None:
+            state.stored = self.metrics.stored_until(owner.run, owner.stream, state.next_seq)
+        points_from, texts_from = state.stored
         # Another cut of the same records has another token: then their sequences tell what is there.
         token = f"{owner.stream_id}:{state.next_seq}:{prepared.changes.next_seq}"
         if len(points.slot):
@@ -142,14 +144,6 @@ class Ingest:
         rows = [row for row in text_rows(prepared.texts, state.keys) if row.seq >= texts_from]
         if rows:
             self.metrics.insert_texts(owner.run, owner.attempt, owner.stream, rows, token)
-
-    def _stored_until(self, state: StreamState) -> tuple[int, int]:
-        """Where the stored points and texts end. Only asked when a crash may have left some beyond the position."""
-        if not state.doubtful:
-            return state.next_seq, state.next_seq
-        stored = self.metrics.stored_until(state.owner.run, state.owner.stream, state.next_seq)
-        state.doubtful = max(stored) > state.next_seq
-        return stored
 
 
 def changed_bits(prepared: Prepared) -> int:

@@ -45,7 +45,8 @@ class StreamState:
         next_seq: The record expected next.
         rank: Rank that the daemon's own samples are shown under; None until a writer is known.
         gaps: Blocks were lost, so rows may use keys that were never named.
-        doubtful: Points at or above `next_seq` may be in the metrics store already.
+        stored: The sequences up to which points and texts are in the metrics store already, whatever the position
+            says: what a crash left behind. None = not asked yet.
         ranks: Rank of each writer.
         names: Key names of each writer by key id.
         keys: Catalogue ids of names, for (system, name).
@@ -55,10 +56,15 @@ class StreamState:
     next_seq: int = 0
     rank: int | None = None
     gaps: bool = False
-    doubtful: bool = True
+    stored: tuple[int, int] | None = None
     ranks: dict[str, int] = field(default_factory=dict)
     names: dict[str, dict[int, str]] = field(default_factory=dict)
     keys: dict[tuple[bool, str], int] = field(default_factory=dict)
+
+    @property
+    def replays(self) -> bool:
+        """Some of what comes next is in the metrics store already."""
+        return self.stored is not None and max(self.stored) > self.next_seq
 
 
 class StreamCache:
