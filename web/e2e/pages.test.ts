@@ -60,7 +60,7 @@ async function check(
     if (message.type() === "error" && !message.text().includes("404")) errors.push(message.text());
   });
   await page.goto(server.link(path));
-  await page.locator(ready).first().waitFor();
+  await page.locator(ready).first().waitFor({ timeout: 15_000 });
   await act?.(page);
   await page.evaluate(() => document.fonts.ready);
   await page.screenshot({ path: join(shots, `${name}-${look.theme}-${look.width}.png`) });

@@ -35,6 +35,7 @@ const EMPTY: Plan = {
   failed: 0,
 };
 /** Distances of ticks on an axis of seconds. */
+const MILLISECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05];
 const SECONDS = [
   0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800,
 ];
