@@ -36,7 +36,11 @@ _API = [
 ]
 
 
-def _no_route(_request: Request) -> Response:
+def _no_route(request: Request) -> Response:
+    if any(route.path_regex.match(request.scope["path"]) for route in _API):
+        return problem(
+            405, "Method not allowed", "method_not_allowed", "The route has other methods; see /openapi.json."
+        )
     return problem(404, "Not found", "no_such_route", "The API has no such route; see /openapi.json.")
 
 

@@ -7,10 +7,10 @@ into a cookie, so that it stays out of the history, of referrers and of copied l
 from __future__ import annotations
 
 import html
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -105,11 +105,8 @@ def _is_api(path: str) -> bool:
 
 
 def _cookie(header: str) -> str:
-    try:
-        cookies = SimpleCookie(header)
-    except CookieError:
-        return ""
-    return cookies[COOKIE].value if COOKIE in cookies else ""
+    # A browser sends every cookie of the host, whatever port set it; one that is malformed must not lock anybody out.
+    return cookie_parser(header).get(COOKIE, "")
 
 
 def _page(status: int, title: str, text: str) -> Response:
