@@ -234,7 +234,7 @@ export class Chart {
     c.fillStyle = colours.ink3;
     for (const value of ticks) {
       const y = u.valToPos(value, "y", true) - 3 * ratio;
-      if (y < u.bbox.top + 10 * ratio || y > u.bbox.top + u.bbox.height) continue;
+      if (y < u.bbox.top - 6 * ratio || y > u.bbox.top + u.bbox.height) continue;
       const text = this.options.log ? format.tick(value, value) : format.tick(value, step, largest);
       c.strokeText(text, u.bbox.left + 2 * ratio, y);
       c.fillText(text, u.bbox.left + 2 * ratio, y);
