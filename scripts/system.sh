@@ -30,8 +30,12 @@ check_build() {
   need python3-dev has_headers
 }
 
+has_node() { # Vite needs 20.19
+  node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'
+}
+
 check_web() {
-  need nodejs command -v node
+  need nodejs has_node
   need npm command -v npm
 }
 
@@ -53,6 +57,10 @@ if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+  if [[ ${packages[*]} == *nodejs* ]] && ! has_node; then
+    echo "this system's Node.js is too old ($(node --version)); install Node.js 20.19 or newer" >&2
+    exit 1
+  fi
 else
   echo "missing: ${packages[*]}" >&2
   echo "install them with: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
