@@ -1,9 +1,9 @@
 """Logs for the browser tests, told by lines of JSON on stdin; one line of JSON on stdout answers each.
 
-    {"init": {...}}                  buoy.init(**...)            -> {"id": ..., "entity": ..., "project": ...}
-    {"log": {...}, "step": n|null}   run.log(...)                -> {"after": unix seconds after log() returned}
-    {"curve": n, "keys": [...]}      n made-up rows at once      -> {"after": ...}
-    {"finish": code}                 run.finish(exit_code=code)  -> {"after": ...}
+{"init": {...}}                  buoy.init(**...)            -> {"id": ..., "entity": ..., "project": ...}
+{"log": {...}, "step": n|null}   run.log(...)                -> {"after": unix seconds after log() returned}
+{"curve": n, "keys": [...]}      n made-up rows at once      -> {"after": ...}
+{"finish": code}                 run.finish(exit_code=code)  -> {"after": ...}
 """
 
 from __future__ import annotations

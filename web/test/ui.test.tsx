@@ -71,7 +71,9 @@ describe("boundary", () => {
       host,
     );
     expect(host.textContent).toContain("rest");
-    await expect.poll(() => host.querySelector("[role=alert]")?.textContent ?? "").toContain("no such column");
+    await expect
+      .poll(() => host.querySelector("[role=alert]")?.textContent ?? "")
+      .toContain("no such column");
   });
 });
 
