@@ -63,7 +63,7 @@ class Registry:
     def _add_finished(self, entry: StreamEntry) -> Stream:
         stream = self._add(Stream(entry, self._index, self._machine_id))
         stream.acked_seq = stream.next_seq
-        stream.finished, stream.closed_at = True, time.monotonic()
+        stream.finished_at = time.monotonic()
         return stream
 
     def find(self, writer_id: bytes) -> tuple[Stream, Tail] | None:
@@ -163,7 +163,6 @@ class Registry:
         if stream.entry.closed:
             stream.reopen()
         stream.revive(tail)
-        stream.finished = False
         self.open(stream)
 
     def _join(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
@@ -248,11 +247,9 @@ class Registry:
     def tidy(self, now: float) -> None:
         """Finishes streams that need nothing more, and forgets them after a while."""
         for stream in list(self.streams.values()):
-            if stream.closed_at is None:
-                continue
-            if stream.uploaded and not stream.finished:
+            if stream.closed and stream.uploaded and not stream.finished:
                 self._finish(stream)
-            if stream.finished and now - stream.closed_at > LINGER_S:
+            if stream.finished_at is not None and now - stream.finished_at > LINGER_S:
                 self._forget(stream)
 
     def _finish(self, stream: Stream) -> None:
@@ -261,7 +258,7 @@ class Registry:
         except OSError as error:
             log.error("the index entry of %s cannot be moved: %s", stream.entry.run_dir, error)
             return
-        stream.finished = True
+        stream.finished_at = time.monotonic()
         log.info("%s attempt %d is complete", "/".join(stream.entry.key), stream.entry.attempt)
 
     def _forget(self, stream: Stream) -> None:

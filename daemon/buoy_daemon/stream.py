@@ -4,7 +4,8 @@ Only the tail thread calls the methods that change anything; other threads read 
 records safe is the order of things:
 
 1. A record is in the log before the writer's `logged` offset moves, and the log is synced before `synced` does.
-2. Spool bytes are released, and gRPC frames acknowledged, below `synced` only.
+2. Spool bytes are released, gRPC frames acknowledged, and blocks sent to the server, below what is synced only. So
+   after a power cut the server is never ahead of the log, and no sequence is ever used twice.
 3. A writer counts as ended in the index after its end is in a synced log; its spool is removed after that.
 
 Whenever something fails in between, `suspend` forgets what is in memory, and `open` starts again from the log.
@@ -81,8 +82,9 @@ class Stream:
         self.synced_seq = entry.final_seq
         self.acked_seq = 0
         self.unsynced_since: float | None = None
-        self.closed_at: float | None = 0.0 if entry.closed else None
-        self.finished = False
+        self.last_sync_s = 0.0
+        self.closed = entry.closed
+        self.finished_at: float | None = None
         self.is_new = False
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
@@ -115,6 +117,11 @@ class Stream:
         return self._wal is not None
 
     @property
+    def finished(self) -> bool:
+        """Whether it needs nothing more, and the index knows."""
+        return self.finished_at is not None
+
+    @property
     def uploaded(self) -> bool:
         """Whether the server has everything, or there is none to send it to."""
         return not self.entry.base_url or self.acked_seq >= self.next_seq
@@ -138,15 +145,31 @@ class Stream:
             raise LogTrouble(_explain(error)) from error
         faults.point("stream.after_log")
         self._wal = wal
-        self.next_seq = wal.next_seq
+        lost = wal.next_seq < self.synced_seq
+        if lost:
+            self._go_on_without(wal)
+        # Opening a log syncs what a killed daemon left in it.
+        self.next_seq, self.synced_seq = wal.next_seq, max(self.synced_seq, wal.synced_seq)
         for tail in self.tails.values():
-            tail.committed = tail.logged = wal.offset_of(tail.writer_id)
-            # Opening a log syncs what a killed daemon left in it.
-            tail.synced = tail.logged
+            offset = tail.synced if lost else wal.offset_of(tail.writer_id)
+            tail.committed = tail.logged = tail.synced = offset
             tail.read_any, tail.end = False, None
             if tail.source is not None:
                 tail.source.rewind(tail.logged)
-        self.unsynced_since = time.monotonic()
+        self.unsynced_since = time.monotonic() if self.next_seq > wal.synced_seq else None
+
+    def _go_on_without(self, wal: WalWriter) -> None:
+        """Goes on behind records that were synced once and are gone: someone has deleted the run's folder."""
+        lost = self.synced_seq - wal.next_seq
+        text = f"the local log was deleted while the run went on; {lost} records are no longer in it"
+        log.error("%s: %s", self.entry.run_dir, text)
+        time_us = time.time_ns() // 1000
+        event = records.event("log_deleted", text, {"records": lost}, level=v1.LEVEL_WARN, time_us=time_us)
+        try:
+            wal.append_gap(lost, event, time_us=time_us)
+        except OSError as error:
+            self.suspend()
+            raise LogTrouble(_explain(error)) from error
 
     def suspend(self) -> None:
         """Forgets what is not in the log for sure; `open` goes on from there."""
@@ -311,13 +334,18 @@ class Stream:
         """Makes the log durable. Raises LogTrouble; then nothing is released. May run beside other streams' syncs."""
         wal = self._log()
         logged = [(tail, tail.logged) for tail in self.tails.values()]
+        seq = wal.next_seq
         faults.point("log.before_sync")
+        began = time.monotonic()
         try:
             wal.sync()
+            # A file that has no name any more is no place to keep records.
+            Path(wal.path).stat()
         except OSError as error:
             raise LogTrouble(_explain(error)) from error
         faults.point("log.after_sync")
-        self.synced_seq = wal.next_seq
+        self.last_sync_s = time.monotonic() - began
+        self.synced_seq = seq
         self.unsynced_since = None
         for tail, offset in logged:
             tail.synced = max(tail.synced, offset)
@@ -380,14 +408,14 @@ class Stream:
     def close(self) -> None:
         """Closes the log of a stream whose writers have all ended."""
         self.suspend()
-        self.closed_at = time.monotonic()
+        self.closed = True
 
     def reopen(self) -> None:
         """Makes a closed stream one that waits for `open`, for a writer that comes late. Raises LogTrouble."""
         self.entry.closed = False
         self._save()
-        self.closed_at = None
-        self.finished = False
+        self.closed = False
+        self.finished_at = None
 
     def _save(self) -> None:
         try:

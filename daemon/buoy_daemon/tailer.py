@@ -34,6 +34,10 @@ POLL_ALONE_S = 1.0
 LOOK_S = 1.0
 """Time between looks at what changes slowly: new spools, dead processes, finished uploads."""
 
+SYNC_SHARE = 20.0
+"""Only what is on disk is sent. So while a server answers, logs are synced as often as blocks are cut, but no more than
+one part in so many of the time is spent on it."""
+
 DRAIN_S = 10.0
 """How long reading may go on when the daemon is asked to end."""
 
@@ -45,7 +49,10 @@ class UploadQueue(Protocol):
     """What the tailer tells the uploader."""
 
     def wake(self, stream: Stream) -> None:
-        """The stream has new blocks."""
+        """The stream has synced blocks."""
+
+    def wants(self, stream: Stream) -> bool:
+        """Whether its server waits for them."""
 
 
 class Tailer(threading.Thread):
@@ -109,8 +116,6 @@ class Tailer(threading.Thread):
                 stream.append_sample(values, time_us)
             except LogTrouble as error:
                 self._suspend(stream, error, time.monotonic())
-            else:
-                self._uploads.wake(stream)
 
         self.call(job)
 
@@ -170,7 +175,6 @@ class Tailer(threading.Thread):
             self._suspend(stream, error, now)
             return False
         if stream.next_seq != before:
-            self._uploads.wake(stream)
             self._progress.notify()
         return any(busy)
 
@@ -186,13 +190,17 @@ class Tailer(threading.Thread):
             else:
                 stream.release()
                 self._recovered(stream)
+                self._uploads.wake(stream)
         if due:
             self._progress.notify()
 
     def _is_due(self, stream: Stream, now: float) -> bool:
         if stream.unsynced_since is None:
             return False
-        if now - stream.unsynced_since >= self._sync_interval_s:
+        interval_s = self._sync_interval_s
+        if self._uploads.wants(stream):
+            interval_s = min(interval_s, stream.last_sync_s * SYNC_SHARE)
+        if now - stream.unsynced_since >= interval_s:
             return True
         return any(tail.flush_to > tail.synced for tail in stream.tails.values())
 

@@ -23,9 +23,15 @@ class Batch:
 
 
 def cut_batch(
-    reader: WalReader, stream_id: bytes, next_seq: int, *, bytes_max: int, blocks_max: int | None
+    reader: WalReader,
+    stream_id: bytes,
+    next_seq: int,
+    *,
+    end_seq: int,
+    bytes_max: int,
+    blocks_max: int | None,
 ) -> Batch | None:
-    """The blocks from `next_seq` on, or None if the log has none yet.
+    """The blocks from `next_seq` to `end_seq`, or None if the log does not have them.
 
     Where the log has lost blocks, a gap block is put in their place, so that the server can go on and say so.
 
@@ -33,6 +39,7 @@ def cut_batch(
         reader: The log; kept between calls, it remembers where it is.
         stream_id: For gap blocks.
         next_seq: The sequence that the server expects.
+        end_seq: Blocks beyond this sequence may not be sent yet: they may not be on disk.
         bytes_max: No block is added that would make the body larger, except the first.
         blocks_max: Most counting blocks in the body.
     """
@@ -45,6 +52,8 @@ def cut_batch(
             damage = item
             continue
         header = item.header
+        if header.next_seq > end_seq:
+            break
         if header.kind != KIND_TABLES and header.next_seq <= expected:
             continue
         added = []

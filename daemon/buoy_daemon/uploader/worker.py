@@ -60,7 +60,7 @@ class Shipment:
     @property
     def done(self) -> bool:
         """Whether the stream is closed and all of it is on the server."""
-        return self.stream.closed_at is not None and self.stream.uploaded
+        return self.stream.closed and self.stream.uploaded
 
 
 class Lane:
@@ -121,6 +121,7 @@ class Lane:
             except Exception as error:
                 log.exception("uploading %s failed", shipment.stream.entry.run_dir)
                 # Our own trouble, with the log perhaps: no reason to hold up the server's other streams.
+                shipment.reader = None
                 reason = Refused(f"{type(error).__name__}: {error}")
                 shipment.plan.apply(reason, time.monotonic(), random.random())
             finally:
@@ -169,14 +170,15 @@ class Lane:
 
     def _serve(self, shipment: Shipment, client: Client) -> None:
         stream, plan = shipment.stream, shipment.plan
-        action = plan.action(stream.next_seq, time.monotonic())
+        action = plan.action(stream.synced_seq, time.monotonic())
         if action == "ask":
             self._apply(shipment, client.next_seq(stream.stream_id), blocks=0)
         elif action == "send":
             batch = self._batch(shipment)
             if batch is None:
-                # The blocks are on their way to the file, or the log is damaged up to its end.
-                plan.not_before = time.monotonic() + 0.1
+                # The log is damaged up to its end, or it was deleted and is another one now.
+                shipment.reader = None
+                plan.not_before = time.monotonic() + 1.0
                 return
             faults.point("upload.before_send")
             outcome = client.send(stream.stream_id, batch.body)
@@ -190,6 +192,7 @@ class Lane:
             shipment.reader,
             shipment.stream.stream_id,
             shipment.plan.next_seq or 0,
+            end_seq=shipment.stream.synced_seq,
             bytes_max=BODY_BYTES_MAX,
             blocks_max=shipment.plan.blocks_max,
         )
@@ -227,9 +230,14 @@ class Uploader:
         self._lock = threading.Lock()
 
     def wake(self, stream: Stream) -> None:
-        """The stream has new blocks, or is new. A stream without a server is left alone."""
+        """The stream has synced blocks, or is new. A stream without a server is left alone."""
         if stream.entry.base_url:
             self.lane(stream.entry.base_url).wake(stream)
+
+    def wants(self, stream: Stream) -> bool:
+        """Whether the stream's server is there, so that its blocks are wanted soon."""
+        base_url = stream.entry.base_url
+        return bool(base_url) and not self.lane(base_url).plan.failures
 
     def lane(self, base_url: str) -> Lane:
         """The lane of a server."""
@@ -271,7 +279,7 @@ class Uploader:
 
 def _wants(shipment: Shipment) -> bool:
     plan, stream = shipment.plan, shipment.stream
-    return plan.next_seq is None or plan.next_seq < stream.next_seq or shipment.done
+    return plan.next_seq is None or plan.next_seq < stream.synced_seq or shipment.done
 
 
 def _shipment(stream: Stream) -> Shipment:
@@ -279,7 +287,11 @@ def _shipment(stream: Stream) -> Shipment:
     plan = StreamPlan(next_seq=0 if stream.is_new else None)
     about = read_json(stream.wal_dir.parent / "ack.json") or {}
     seq = about.get("next_seq")
-    if about.get("base_url") == stream.entry.base_url and isinstance(seq, int) and 0 < seq < stream.next_seq:
+    if (
+        about.get("base_url") == stream.entry.base_url
+        and isinstance(seq, int)
+        and 0 < seq < stream.synced_seq
+    ):
         plan.next_seq = plan.acked_seq = stream.acked_seq = seq
     return Shipment(stream, plan)
 
