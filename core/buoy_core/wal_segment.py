@@ -27,7 +27,6 @@ from buoy_core.format import (
 
 _CRC_AT = WAL_HEADER_BYTES - 4
 _SUFFIX = ".wal"
-_READ_BYTES_MAX = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -162,7 +161,7 @@ def _fault(descriptor: int, path: str, offset: int, header: BlockHeader | None, 
     An undamaged header tells where the next block is, and that is believed first: a payload may hold anything, even
     blocks.
     """
-    rest = os.pread(descriptor, _READ_BYTES_MAX, offset)
+    rest = os.pread(descriptor, max(os.fstat(descriptor).st_size - offset, 0), offset)
     if header is not None and _is_header(rest, header.size_bytes, path):
         return Fault(offset, offset + header.size_bytes, header.size_bytes, reason)
     at = rest.find(BLOCK_MAGIC, 1)

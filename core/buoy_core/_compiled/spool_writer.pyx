@@ -115,16 +115,16 @@ cdef unsigned long generation = 0
 cdef void* numpy_float64 = NULL
 
 
-cdef object _values = None
+# `buoy_core.values`: it needs json and datetime, which `import buoy` must not, so the first writer imports it; not
+# the first `log()`, which a signal handler may interrupt by its own while the module is half imported.
+cdef object values = None
 
 
-cdef object values():
-    """`buoy_core.values`, imported at its first use: it needs json and datetime, `import buoy` must not."""
-    global _values
-    if _values is None:
-        from buoy_core import values as module
-        _values = module
-    return _values
+cdef int import_values() except -1:
+    global values
+    from buoy_core import values as module
+    values = module
+    return 0
 
 
 def _count_fork():
@@ -191,7 +191,7 @@ cdef int64_t to_step(object step) except? -1:
         number = PyLong_AsLongLongAndOverflow(<PyObject*> step, &overflow)
         if not overflow and number != INT64_MAX:
             return number
-    return values().check_step(step)
+    return values.check_step(step)
 
 
 cdef object keep_numpy_float64(object value):
@@ -240,6 +240,7 @@ cdef class Writer:
     ):
         if self.slots is not None:
             raise TypeError("a writer is made only once")
+        import_values()
         prepare_directory(directory, writer_id, segment_bytes)
         self.directory = os.fspath(directory)
         self.path = os.fsencode(directory)
@@ -326,7 +327,7 @@ cdef class Writer:
 
     cdef int log_any(self, data, bint given, int64_t target, bint advance) except -1:
         """Records a row of any kind: converts first, then does as `log` does."""
-        cdef list leaves = values().flatten(data, self.convert)
+        cdef list leaves = values.flatten(data, self.convert)
         cdef list encoded = []  # keeps alive what items point to
         cdef Py_ssize_t n = len(leaves), at
         cdef Item* items = <Item*> PyMem_Malloc((n + 1) * sizeof(Item))
@@ -338,7 +339,7 @@ cdef class Writer:
                 leaf = leaves[at]
                 items[at].slot = &self.slot_of(leaf[0]).data
                 if not classify(<PyObject*> leaf[1], &items[at], numpy_float64):
-                    encoded.append(values().encode_kind(leaf[1]))
+                    encoded.append(values.encode_kind(leaf[1]))
                     self.take_encoded(leaf[1], encoded[-1], &items[at])
             if numpy_float64 == NULL and type(data) is dict:
                 for value in list(data.values()):
@@ -356,7 +357,7 @@ cdef class Writer:
         item.text = PyBytes_AS_STRING(encoded)
         item.integer = PyBytes_GET_SIZE(encoded)
         item.counted = isinstance(value, int)
-        item.number = values().nearest_double(value) if item.counted else 0.0
+        item.number = values.nearest_double(value) if item.counted else 0.0
         return 0
 
     cdef Slot slot_of(self, str key):
@@ -364,7 +365,7 @@ cdef class Writer:
         cdef Slot slot = self.slots.get(key)
         if slot is not None:
             return slot
-        cdef bytes name = values().encode_key(key)
+        cdef bytes name = values.encode_key(key)
         cdef Slot fresh = Slot(key, name)
         # From here on nothing allocates an object, so no finaliser can come between and take the same id.
         slot = self.by_name.get(name)

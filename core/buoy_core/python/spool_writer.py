@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from itertools import count
 from zlib import crc32
 
 from buoy_core import machine
@@ -93,6 +94,7 @@ class Writer:
         self._queue: deque[Callable[[], None]] = deque()
         self._slots: dict[str, Slot] = {}
         self._by_name: dict[bytes, Slot] = {}
+        self._key_ids = count()
         self._dropped = 0
         self._retry_at_ns = 0
         self._retry_bytes = 0
@@ -220,8 +222,10 @@ class Writer:
         if slot is None:
             name = encode_key(key)
             with self._lock:
-                slot = self._by_name.get(name) or Slot(len(self._by_name), name)
-                self._by_name[name] = self._slots[key] = slot
+                # A signal handler may log in the middle of this. Then an id is left out, but never given twice.
+                slot = self._by_name.get(name)
+                slot = slot or self._by_name.setdefault(name, Slot(next(self._key_ids), name))
+                self._slots[key] = slot
         return slot
 
     def _write_row(  # noqa: PLR0917 - internal, one caller
