@@ -18,7 +18,7 @@ from buoy_core import SpoolReader
 from buoy_core.errors import CoreError
 from buoy_proto import v1
 
-from buoy.daemon_link import connect
+from buoy.daemon_link import Starter, connect
 from buoy.errors import CommError
 
 if TYPE_CHECKING:
@@ -40,14 +40,23 @@ class Forwarder(threading.Thread):
         recorder: whose spool.
         api_key: key for the daemon to upload with; empty if it should find one.
         messages: where to say that the daemon is away.
+        starter: one that has begun to bring up the daemon.
     """
 
-    def __init__(self, state: Path, recorder: SpoolRecorder, api_key: str, messages: Messages) -> None:
+    def __init__(
+        self,
+        state: Path,
+        recorder: SpoolRecorder,
+        api_key: str,
+        messages: Messages,
+        starter: Starter | None = None,
+    ) -> None:
         super().__init__(name="buoy-forwarder", daemon=True)
         self._state = state
         self._recorder = recorder
         self._api_key = api_key
         self._messages = messages
+        self._starter = starter
         self._wake = threading.Event()
         self._opened = threading.Event()
         self._done = threading.Event()
@@ -84,7 +93,8 @@ class Forwarder(threading.Thread):
         return writer.closed and self._acknowledged >= writer.committed
 
     def _session(self) -> None:
-        with connect(self._state, _CONNECT_TIMEOUT_S) as link:
+        starter, self._starter = self._starter, None
+        with connect(self._state, _CONNECT_TIMEOUT_S, starter) as link:
             self.answer = link.open(self._recorder.start, "", self._api_key)
             self._opened.set()
             begin: SimpleQueue[SpoolReader | None] = SimpleQueue()

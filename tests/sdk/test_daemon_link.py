@@ -11,7 +11,7 @@ import pytest
 from buoy.daemon_link import DaemonLink, Starter, connect
 from buoy_core.state import lock_path, log_path, state_dir
 
-from tests.sdk.training import Script, daemon_pid, ended_run, gone, only_run, wait_for
+from tests.sdk.training import Script, daemon_pid, daemons, ended_run, gone, only_run, wait_for
 
 
 def test_processes_that_start_together_get_one_daemon(script: Script) -> None:
@@ -30,7 +30,7 @@ run.finish()
     pids = {out.strip() for out, _ in outputs}
     assert pids == {str(daemon_pid())}, outputs
     # Only one interpreter was spawned: the others found that somebody was at it.
-    assert not Starter(state_dir()).begin()
+    assert daemons() == [daemon_pid()]
 
 
 def test_the_daemon_is_nobodys_child(script: Script) -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 from buoy.daemon_link import DaemonLink
 from buoy.local import LocalRun, run_folders
 from buoy_core.state import state_dir
@@ -32,6 +33,17 @@ def gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z"
     except OSError:
         return True
+
+
+def daemons() -> list[int]:
+    """Every daemon process of the test's state folder, those included that only wait for the lock."""
+    state = os.environ["BUOY_STATE_DIR"]
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "buoy_daemon" in words and state in words and not gone(process.pid):
+            found.append(process.pid)
+    return found
 
 
 def daemon_pid() -> int:

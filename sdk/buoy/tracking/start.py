@@ -66,11 +66,9 @@ def start_run(
     run = Run(start, settings, recorder, messages, config)
     run._url = page_url(settings, start)
     if settings.transport == "grpc":
-        if starter is not None:
-            starter.release()
         from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
 
-        run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages)
+        run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages, starter)
         run._forwarder.start()
         if (answer := run._forwarder.wait_opened(settings.start_timeout)) is not None:
             _heed(run, answer)
