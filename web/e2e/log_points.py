@@ -47,7 +47,8 @@ def main() -> None:
             curve(run, request["curve"], request["keys"], request.get("seed", 0))
         elif run is not None and "finish" in request:
             run.finish(exit_code=request["finish"])
-        print(json.dumps({"after": time.time(), **answer}), flush=True)
+        sys.stdout.write(json.dumps({"after": time.time(), **answer}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import { join } from "node:path";
 import type axe from "axe-core";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decodeFrames } from "../src/data/frames.ts";
+import { exactParts, type JsonPanel, panelJson, sameMean } from "../test/comparable.ts";
 import { launch, Server } from "./harness.ts";
 
 const HOSTILE = `<img src=x onerror="window.__pwned=1"><script>window.__pwned=1</script>"'&`;
@@ -147,7 +149,7 @@ describe("with runs", () => {
   it.each(LOOKS)("runs, $theme, $width px", async (look) => {
     await check("runs", "local/digits", "table a", look, async (page) => {
       expect(await page.locator("tbody tr").count()).toBe(12);
-      expect(await page.locator("tbody").innerText()).toContain(HOSTILE);
+      expect(await page.locator("tbody").textContent()).toContain(HOSTILE);
     });
   });
   it.each(LOOKS)("charts of a run, $theme, $width px", async (look) => {
@@ -190,6 +192,40 @@ describe("with runs", () => {
     await page.getByRole("button", { name: "Reset zoom" }).click();
     expect(new URL(page.url()).searchParams.get("range")).toBeNull();
     await page.close();
+  });
+
+  it("decodes frames to what the server says in JSON", async () => {
+    const keysOf = (x: string): string[] => (x === "step" ? [...keys, "nothing"] : keys);
+    for (const x of ["step", "rel", "wall"]) {
+      const panels = [40, 160, 3000].map((px, i) => ({
+        id: i + 1,
+        keys: keysOf(x),
+        runs: { ids: [id, "nobody"] },
+        x,
+        px,
+      }));
+      const ask = (accept: string): Promise<Response> =>
+        fetch(`${server.base}/api/v1/p/local:digits/series:query`, {
+          method: "POST",
+          headers: {
+            Authorization: `Bearer ${server.token}`,
+            "Content-Type": "application/json",
+            Accept: accept,
+          },
+          body: JSON.stringify({ panels }),
+        });
+      const frames = decodeFrames(await (await ask("application/vnd.buoy.frames; v=1")).arrayBuffer()).map(
+        panelJson,
+      );
+      const json = (await (await ask("application/json")).json()) as { panels: JsonPanel[] };
+      json.panels.forEach((panel, i) => {
+        const theirs = exactParts(panel);
+        const ours = exactParts(frames[i] as JsonPanel);
+        expect(ours.panel).toEqual(theirs.panel);
+        expect(theirs.means.every((mean, k) => sameMean(mean, ours.means[k] ?? []))).toBe(true);
+      });
+      expect(frames).toHaveLength(3);
+    }
   });
 
   it("draws the one spike of 2 000 points on the canvas", async () => {

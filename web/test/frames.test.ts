@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { decodeFrames, FrameError, type Series } from "../src/data/frames.ts";
+import { exactParts, type JsonPanel, panelJson, sameMean } from "./comparable.ts";
 import { encodeFrame, stream } from "./encode-frames.ts";
 
 const one = (buffer: ArrayBuffer): Series => {
@@ -108,10 +109,20 @@ const names = existsSync(golden) ? readdirSync(golden).filter((name) => /^frames
 
 describe.skipIf(names.length === 0)("golden frames of the server", () => {
   it.each(names)("%s", (name) => {
-    const bytes = readFileSync(golden + name);
-    const buffer = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-    const expected = JSON.parse(readFileSync(golden + name.replace(/\.bin$/, ".json"), "utf8")) as unknown;
-    expect(decodeFrames(buffer as ArrayBuffer)).toBeDefined();
-    expect(expected).toBeDefined();
+    const buffer = Uint8Array.from(readFileSync(golden + name)).buffer;
+    const expected = JSON.parse(readFileSync(golden + name.replace(/\.bin$/, ".json"), "utf8")) as
+      | { panels: JsonPanel[] }
+      | JsonPanel[];
+    const panels = Array.isArray(expected) ? expected : expected.panels;
+    const frames = decodeFrames(buffer).map(panelJson);
+    expect(frames).toHaveLength(panels.length);
+    panels.forEach((panel, i) => {
+      const ours = exactParts(frames[i] as JsonPanel);
+      const theirs = exactParts(panel);
+      expect(ours.panel).toEqual(theirs.panel);
+      theirs.means.forEach((mean, k) => {
+        expect(sameMean(mean, ours.means[k] ?? [])).toBe(true);
+      });
+    });
   });
 });
