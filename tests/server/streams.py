@@ -123,9 +123,9 @@ class Writer:
     ) -> list[v1.Record]:
         """The records of one log() call: new keys first."""
         records = []
-        row = v1.Row(
-            step=step, time_unix_us=self.stream.start_us + 1000 * step if time_us is None else time_us
-        )
+        if time_us is None:
+            time_us = self.stream.start_us + (1000 * step if abs(step) < 1 << 40 else 0)
+        row = v1.Row(step=step, time_unix_us=time_us)
         for name, value in values.items():
             if name not in self.ids:
                 self.ids[name] = len(self.ids)
