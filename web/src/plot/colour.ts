@@ -32,7 +32,7 @@ export function mix(colour: string, target: string, share: number): string {
  * paper only grows that way, in both themes.
  */
 export function rankColour(base: string, ink: string, index: number, count: number): string {
-  return count < 2 || index === 0 ? base : mix(base, ink, 0.65 * (index / (count - 1)));
+  return count < 2 || index === 0 ? base : mix(base, ink, 0.55 * (index / (count - 1)));
 }
 
 /** Resolves the tokens for the theme that is on now. `host` must be in the document. */

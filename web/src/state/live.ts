@@ -11,6 +11,8 @@ document.addEventListener("visibilitychange", () => {
 export const feedStatus = signal<FeedStatus>("connecting");
 /** Page time (ms since 1970) of the newest data that this page knows of; null = none yet. */
 export const lastData = signal<number | null>(null);
+/** The page's one run has ended, so nothing more is to come, however fresh its data is. */
+export const ended = signal(false);
 /** Coarse page time in ms since 1970; ticks each second while ages of seconds are on the page. */
 export const now = signal(Date.now());
 
@@ -21,7 +23,7 @@ export type Water = "connecting" | "live" | "idle" | "lost";
 
 export const water = computed<Water>(() => {
   if (feedStatus.value === "lost") return "lost";
-  if (lastData.value !== null && now.value - lastData.value < LIVE_MS) return "live";
+  if (!ended.value && lastData.value !== null && now.value - lastData.value < LIVE_MS) return "live";
   return feedStatus.value === "connecting" ? "connecting" : "idle";
 });
 
@@ -49,6 +51,7 @@ effect(() => {
 export function follow(project: string | null, onNudge: (nudge: Nudge) => void): () => void {
   feedStatus.value = "connecting";
   lastData.value = null;
+  ended.value = false;
   const feed = new Feed(project, onNudge, (status) => {
     feedStatus.value = status;
   });

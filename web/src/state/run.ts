@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import { api } from "../data/api.ts";
 import { CHANGED, type MetricKey, type Nudge, type Range, type Run, type XKind } from "../data/types.ts";
 import { bitsFor } from "./feed.ts";
-import { dataArrived, follow } from "./live.ts";
+import { dataArrived, ended, follow } from "./live.ts";
 import { Panels } from "./panels.ts";
 import { Resource } from "./resource.ts";
 import { queryWord, setQuery } from "./router.ts";
@@ -66,6 +66,10 @@ export class RunPage {
     this.stops.push(
       effect(() => this.charts.look({ x: xKind.value, range: range.value })),
       effect(() => this.system.look({ x: "rel", range: range.value })),
+      effect(() => {
+        const state = this.run.value.value?.state;
+        ended.value = state !== undefined && state !== "running";
+      }),
       effect(() => {
         if (tab.value === "overview") this.run.changed();
       }),
