@@ -115,8 +115,8 @@ cdef unsigned long generation = 0
 cdef void* numpy_float64 = NULL
 
 
-# `buoy_core.values` needs json and datetime, which `import buoy` must not. So the first writer imports it, not
-# the first `log()`: a signal handler may interrupt that by its own while the module is half imported.
+# `buoy_core.values` needs json and datetime, which `import buoy` must not. So the first writer imports it,
+# not the first `log()`: a signal handler may interrupt that by its own while the module is half imported.
 cdef object values = None
 
 
