@@ -6,13 +6,22 @@ import argparse
 import sys
 from pathlib import Path
 
-from buoy_daemon.lifecycle import run
 from buoy_daemon.options import Options
+from buoy_daemon.supervisor import supervise
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses the command line and runs the daemon until it ends; returns the exit status."""
-    return run(_options(_parser().parse_args(arguments)))
+    parsed = _parser().parse_args(arguments)
+    options = _options(parsed)
+    return supervise(lambda: _run(options)) if parsed.supervise else _run(options)
+
+
+def _run(options: Options) -> int:
+    # Imported late, because the supervisor must stay small: gRPC is in there.
+    from buoy_daemon.lifecycle import run  # noqa: PLC0415
+
+    return run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -22,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     defaults = Options(state_dir=Path())
     command.add_argument("--state-dir", type=Path, required=True)
     command.add_argument("--auto", action="store_true", help="end when idle: nobody asked for this daemon")
+    command.add_argument("--supervise", action="store_true", help="start another one when it gets killed")
     command.add_argument("--foreground", action="store_true", help="log to the terminal too")
     for name, text in _SECONDS.items():
         flag = "--" + name.replace("_", "-")

@@ -126,6 +126,7 @@ def spawn(state: Path, *, auto: bool) -> int:
         "run",
         "--state-dir",
         str(state),
+        "--supervise",
         *(["--auto"] if auto else []),
     ]
     # Only the run it belongs to may use a key from the environment, and relative paths mean nothing in another folder.
