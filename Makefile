@@ -36,7 +36,7 @@ build: $(VENV)/.compiled ## virtual environment and compiled core
 lint: $(VENV)/.installed web/node_modules/.installed ## ruff, cython-lint, Biome
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/cython-lint core
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/cython-lint core
 	$(PY) proto/build_proto.py --check
 	$(NPM) run lint
 
