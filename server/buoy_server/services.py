@@ -46,7 +46,7 @@ def open_services(options: Options) -> Services:
     metadata = open_metadata(options.metadata_url)
     try:
         objects = open_objects(options.objects_url)
-        engine = open_engine(options.metrics_url)
+        engine = open_engine(options.metrics_url, metadata.epoch)
     except BaseException:
         metadata.close()
         raise

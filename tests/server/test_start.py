@@ -198,6 +198,15 @@ def test_metadata_of_a_newer_server(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+def test_metrics_of_other_metadata(tmp_path: Path) -> None:
+    # Whoever deletes the metadata alone would see old points under the names of new runs.
+    with ServerProcess(tmp_path) as server:
+        server.stop()
+    (tmp_path / "data" / "metadata.sqlite").unlink()
+    line = refused(tmp_path, "--port", "0", "--data-dir", str(tmp_path / "data"))
+    assert "--metadata-url" in line
+
+
 def test_metrics_of_a_newer_server(tmp_path: Path) -> None:
     with ServerProcess(tmp_path) as server:
         server.stop()

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from buoy_server.errors import Busy, StartError
-from buoy_server.metrics.tables import migrate
+from buoy_server.metrics.tables import claim, migrate
 
 _CLIENTS = 4
 _WAIT_S = 60.0
@@ -62,11 +62,15 @@ class MetricsEngine:
             client.close()
 
 
-def open_engine(url: str) -> MetricsEngine:
+def open_engine(url: str, epoch: int) -> MetricsEngine:
     """Opens `chdb:///PATH` or `clickhouse://USER:PASSWORD@HOST:PORT/DATABASE` and brings the tables up to date.
 
+    Args:
+        url: Where.
+        epoch: Of the metadata that the points belong to.
+
     Raises:
-        StartError: It cannot be opened, or a newer server made the tables.
+        StartError: It cannot be opened, a newer server made the tables, or they belong to other metadata.
     """
     parts = urlsplit(url)
     where = f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
@@ -78,6 +82,7 @@ def open_engine(url: str) -> MetricsEngine:
         ) from error
     try:
         migrate(first, where)
+        claim(first, epoch, where)
         return MetricsEngine([first, *(_connect(url) for _ in range(_CLIENTS - 1))])
     except StartError:
         first.close()

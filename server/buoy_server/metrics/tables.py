@@ -89,6 +89,23 @@ def migrate(client: Client, where: str) -> None:
         client.command(f"INSERT INTO schema_version VALUES ({number})")
 
 
+def claim(client: Client, epoch: int, where: str) -> None:
+    """Ties the points to the metadata whose ids they use.
+
+    Raises:
+        StartError: They belong to other metadata, whose runs would show up under the names of these.
+    """
+    client.command("CREATE TABLE IF NOT EXISTS owner (epoch UInt64) ENGINE = MergeTree ORDER BY epoch")
+    owners = [int(row[0]) for row in client.query("SELECT DISTINCT epoch FROM owner").result_rows]
+    if not owners:
+        client.command(f"INSERT INTO owner VALUES ({int(epoch)})")
+    elif owners != [epoch]:
+        raise StartError(
+            f"the metrics in {where} belong to another metadata database; "
+            "give the --metadata-url that they were written with, or an empty place for the metrics"
+        )
+
+
 def _version(client: Client) -> int:
     exists = client.query(
         "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'schema_version'"

@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from buoy_server.access import same_token
+from buoy_server.web.base import base_path, forwarded_prefix
 from buoy_server.web.problems import problem
 
 COOKIE = "buoy_token"
@@ -53,12 +54,14 @@ class TokenGate:
         path = "/" + scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0].lstrip(
             "/"
         )
-        response = RedirectResponse(path + ("?" + rest if rest else ""), 303, {"Cache-Control": "no-store"})
+        response = RedirectResponse(
+            forwarded_prefix(scope) + path + ("?" + rest if rest else ""), 303, {"Cache-Control": "no-store"}
+        )
         response.set_cookie(
             COOKIE,
             self._token,
             max_age=_COOKIE_AGE_S,
-            path=scope.get("root_path") or "/",
+            path=base_path(scope),
             httponly=True,
             samesite="lax",
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
+from buoy_server.web.base import base_path
 from buoy_server.web.problems import problem
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -31,7 +32,6 @@ _PAGE_HEADERS = {
     "Referrer-Policy": "same-origin",
 }
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
-_PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*")
 
 _NOT_BUILT = """<!doctype html><meta charset=utf-8><title>buoy: the dashboard is not built</title>
 <body style="font:16px/1.5 system-ui;max-width:40em;margin:4em auto;padding:0 1em">
@@ -46,20 +46,12 @@ def page(request: Request) -> Response:
         text = (STATIC / "index.html").read_text(encoding="utf-8")
     except FileNotFoundError:
         return HTMLResponse(_NOT_BUILT, 503, _PAGE_HEADERS)
-    text = _with_base(text, base_path(request))
+    text = _with_base(text, base_path(request.scope))
     tag = f'"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"'
     headers = _PAGE_HEADERS | {"ETag": tag, "Vary": "X-Forwarded-Prefix"}
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     return HTMLResponse(text, 200, headers)
-
-
-def base_path(request: Request) -> str:
-    """Where the server is mounted, from the proxy's header or the ASGI root path; ends with a slash."""
-    prefix = request.headers.get("x-forwarded-prefix", "").rstrip("/") or str(
-        request.scope.get("root_path", "")
-    ).rstrip("/")
-    return (prefix if _PREFIX.fullmatch(prefix) else "") + "/"
 
 
 def _with_base(text: str, base: str) -> str:

@@ -2,7 +2,7 @@
 -- A digest stands for a name in indexes, because names may be longer than PostgreSQL's index rows. Times are microseconds since the Unix epoch. Columns named like a table hold that table's id.
 
 CREATE TABLE server (
-  name TEXT PRIMARY KEY,
+  name TEXT NOT NULL PRIMARY KEY,
   value TEXT NOT NULL
 );
 
