@@ -85,8 +85,7 @@ export function tick(v: number, step: number, largest = Math.abs(v)): string {
   if (v === 0) return "0";
   const size = Math.abs(v);
   const sign = v < 0 ? MINUS : "";
-  const decimals = (unit: number): number =>
-    Math.min(9, Math.max(0, -Math.floor(Math.log10(Math.abs(step) / unit) + 1e-9)));
+  const decimals = (unit: number): number => decimalsOf(Math.abs(step) / unit);
   if (largest >= 1e15 || largest < 1e-3) {
     const power = Math.floor(Math.log10(size) + 1e-9);
     const mantissa = trimmed((size / 10 ** power).toFixed(Math.min(4, decimals(10 ** power))));
@@ -96,6 +95,15 @@ export function tick(v: number, step: number, largest = Math.abs(v)): string {
     if (size >= unit) return `${sign}${trimmed((size / unit).toFixed(decimals(unit)))}${letter}`;
   }
   return sign + trimmed(size.toFixed(decimals(1)));
+}
+
+/** Decimals that write a distance of ticks exactly (2.5 needs one), nine at most: fewer would round neighbours. */
+function decimalsOf(distance: number): number {
+  for (let decimals = 0; decimals < 9; decimals++) {
+    const scaled = distance * 10 ** decimals;
+    if (scaled >= 1 - 1e-6 && Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return decimals;
+  }
+  return 9;
 }
 
 /** A span of time in its two largest units: `0.4 s`, `38 s`, `5 m 10 s`, `2 h 13 m`, `3 d 4 h`;

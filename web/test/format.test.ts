@@ -34,6 +34,8 @@ describe("numbers", () => {
   it("writes ticks with SI and superscripts", () => {
     expect(format.tick(12000, 2000)).toBe("12k");
     expect(format.tick(12500, 500)).toBe("12.5k");
+    expect([2500, 5000, 7500].map((v) => format.tick(v, 2500))).toEqual(["2.5k", "5k", "7.5k"]);
+    expect([0.25, 0.5, 0.75].map((v) => format.tick(v, 0.25))).toEqual(["0.25", "0.5", "0.75"]);
     expect(format.tick(2.5e6, 5e5)).toBe("2.5M");
     expect(format.tick(2e-5, 1e-5)).toBe("2×10⁻⁵");
     expect(format.tick(1e-5, 1e-5)).toBe("10⁻⁵");
