@@ -61,7 +61,7 @@ def run(options: Options) -> int:
         return 0
     _start_logging(options)
     try:
-        return _Daemon(options).run()
+        return _Daemon(options, lock).run()
     except Exception:
         log.exception("the daemon ends: this should not happen")
         return 1
@@ -76,11 +76,10 @@ def check_private(folder: Path) -> None:
     Raises:
         PermissionError: It belongs to someone else, or is no folder.
     """
-    about = folder.lstat()
-    if not stat.S_ISDIR(about.st_mode) and not folder.is_dir():
-        raise PermissionError(f"{folder} is not a folder")
     if folder.stat().st_uid != os.getuid():
         raise PermissionError(f"{folder} belongs to another user (uid {folder.stat().st_uid})")
+    if folder.stat().st_mode & stat.S_ISVTX:
+        raise PermissionError(f"{folder} is a shared folder like /tmp; name one of your own")
     if stat.S_IMODE(folder.stat().st_mode) & 0o077:
         folder.chmod(0o700)
 
@@ -133,8 +132,9 @@ def _let_go_of_terminal() -> None:
 class _Daemon:
     """The parts, and their order of start and end."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, lock: int) -> None:
         self._options = options
+        self._lock = lock
         self._ending = threading.Event()
         folder = options.state_dir
         spools = state.spool_root(folder)
@@ -168,7 +168,7 @@ class _Daemon:
                 self._uploader.wake(stream)
         log.info("buoy daemon %s (%s core), pid %d", version(), implementation(), os.getpid())
         while not self._ending.wait(CHECK_S):
-            if not self._tailer.is_alive() or self._is_idle():
+            if not self._tailer.is_alive() or self._is_idle() or self._is_orphan():
                 break
         self._end(server)
         return 0
@@ -197,6 +197,18 @@ class _Daemon:
         if not self._options.auto or not self._registry.idle:
             return False
         return time.monotonic() - self._tailer.idle_since >= self._options.idle_exit_s
+
+    def _is_orphan(self) -> bool:
+        """Whether someone has deleted the state folder: nobody can find this daemon, and another may start."""
+        try:
+            named = state.lock_path(self._options.state_dir).stat()
+        except OSError:
+            named = None
+        held = os.fstat(self._lock)
+        if named is not None and (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
+            return False
+        log.error("ending: the state folder %s was deleted", self._options.state_dir)
+        return True
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("ending: %s", signal.Signals(number).name)

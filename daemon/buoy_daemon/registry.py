@@ -23,8 +23,10 @@ from buoy_daemon import faults
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.files import read_json
 from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, run_key
+from buoy_daemon.processes import is_alive
 from buoy_daemon.source import AppendSource, SpoolSource, remove_spool
-from buoy_daemon.stream import Stream, Tail
+from buoy_daemon.stream import Stream
+from buoy_daemon.tail import Tail
 
 log = logging.getLogger(__name__)
 
@@ -103,10 +105,14 @@ class Registry:
             reader = SpoolReader(str(folder), 0)
             try:
                 chunk = reader.read(1)
+                empty = chunk is None and reader.committed == 0
             finally:
                 reader.close()
         except (OSError, CoreError) as error:
             raise UnclearSpool(f"{error}") from error
+        if empty and not is_alive(reader.pid, reader.process_start):
+            remove_spool(str(folder))
+            raise UnclearSpool("its writer died before it wrote anything; removed")
         if chunk is None:
             raise UnclearSpool("it has no record yet")
         if chunk.begin > 0:

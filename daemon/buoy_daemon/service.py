@@ -7,27 +7,28 @@ handler that waits occupies its thread, so there are many; a thread that has not
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import TimeoutError as JobTimeout
 from pathlib import Path
 from typing import Any, NoReturn
 
 import grpc
 import psutil
 from buoy_core import implementation
-from buoy_core.errors import CoreError
 from buoy_core.state import DAEMON_PROTOCOL
 from buoy_proto import v1
 
+from buoy_daemon.append import Feeder, Refusal, acknowledge
 from buoy_daemon.credentials import Credentials
-from buoy_daemon.errors import LogTrouble, OutOfOrder, UnclearSpool
+from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry
+from buoy_daemon.safety import Safety
 from buoy_daemon.source import ALIVE, AppendSource
-from buoy_daemon.stream import Stream, Tail
+from buoy_daemon.stream import Stream
+from buoy_daemon.tail import Tail
 from buoy_daemon.tailer import Tailer
 from buoy_daemon.uploader.worker import Uploader
 from buoy_daemon.version import version
@@ -110,7 +111,7 @@ class Service:
         try:
             job = self._tailer.call(lambda: self._adopt(request))
             stream = job.result(JOB_TIMEOUT_S)
-        except (UnclearSpool, LogTrouble, TimeoutError) as error:
+        except (UnclearSpool, LogTrouble, JobTimeout) as error:
             _abort(context, grpc.StatusCode.UNAVAILABLE, f"the spool stays and is taken on later: {error}")
         tail = stream.tails[start.writer_id]
         base_url = stream.entry.base_url
@@ -221,27 +222,10 @@ class Service:
         yield v1.AppendResponse(logged_offset=offset, control=ALIVE)
         feeder = Feeder(source, connection, first, requests, self._tailer.wake)
         feeder.start()
-        yield from self._acknowledge(tail, feeder, context, offset)
-
-    def _acknowledge(
-        self, tail: Tail, feeder: Feeder, context: grpc.ServicerContext, told: int
-    ) -> Iterator[v1.AppendResponse]:
-        source = feeder.source
-        while context.is_active():
-            # In this order: a writer ends only after its last records are synced.
-            ended = tail.ended
-            synced = tail.synced
-            if synced > told:
-                told = synced
-                yield v1.AppendResponse(logged_offset=told, control=ALIVE)
-            if feeder.error:
-                _abort(context, grpc.StatusCode.INVALID_ARGUMENT, feeder.error)
-            if ended or (feeder.finished and told >= source.available):
-                return
-            if not source.is_current(feeder.connection) and not tail.ended:
-                text = "another connection took over, or the log has trouble"
-                _abort(context, grpc.StatusCode.ABORTED, text)
-            self._progress.wait_for(partial(_moved, tail, feeder, told), 0.5)
+        try:
+            yield from acknowledge(tail, feeder, self._progress, context.is_active, offset)
+        except Refusal as refusal:
+            _abort(context, refusal.code, refusal.text)
 
     def _leave(self, source: AppendSource, connection: int) -> None:
         source.detach(connection)
@@ -253,83 +237,6 @@ class Service:
         """Ends the daemon, once the answer is out."""
         self._shut_down(request.drain)
         return v1.ShutdownResponse(pid=os.getpid())
-
-
-class Safety:
-    """Whether a writer's records up to an offset are where they shall be."""
-
-    def __init__(self, stream: Stream, tail: Tail, offset: int, durability: int) -> None:
-        self._stream = stream
-        self._tail = tail
-        self._offset = offset
-        self._on_server = durability == v1.DURABILITY_SERVER
-        self._seq: int | None = None
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether there is no server to wait for."""
-        return self._on_server and not self._stream.entry.base_url
-
-    def reached(self) -> bool:
-        """Whether they are."""
-        if not self._on_server:
-            return self._tail.synced >= self._offset or self._tail.ended
-        if self._seq is None and (self._tail.logged >= self._offset or self._tail.ended):
-            # Any sequence that covers the offset will do; the stream's next one does now.
-            self._seq = self._stream.next_seq
-        return self._seq is not None and self._stream.acked_seq >= self._seq
-
-
-class Feeder(threading.Thread):
-    """Reads a client's frames into the writer's source; it blocks while the buffer there is full."""
-
-    def __init__(
-        self,
-        source: AppendSource,
-        connection: int,
-        first: v1.AppendRequest,
-        requests: Iterator[v1.AppendRequest],
-        wake: Callable[[], None],
-    ) -> None:
-        super().__init__(name="append", daemon=True)
-        self.error = ""
-        self.finished = False
-        self.source = source
-        self.connection = connection
-        self._first = first
-        self._requests = requests
-        self._wake = wake
-
-    @property
-    def over(self) -> bool:
-        """Whether no more frames come by this connection."""
-        return self.finished or bool(self.error)
-
-    def run(self) -> None:
-        """Feeds until the client stops, breaks off or sends nonsense."""
-        try:
-            if self._take(self._first):
-                for request in self._requests:
-                    if not self._take(request):
-                        return
-            self.finished = True
-        except (OutOfOrder, CoreError, ValueError) as error:
-            self.error = str(error)
-        except grpc.RpcError:
-            return  # The client is gone; the source waits for it to come back.
-        except Exception as error:  # gRPC raises a bare Exception when the call was cancelled.
-            self.error = f"the frames could not be read: {error}"
-
-    def _take(self, request: v1.AppendRequest) -> bool:
-        if not request.frames:
-            return True
-        taken = self.source.offer(self.connection, request.begin_offset, request.frames)
-        self._wake()
-        return taken
-
-
-def _moved(tail: Tail, feeder: Feeder, told: int) -> bool:
-    return tail.synced > told or feeder.over
 
 
 def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, text: str) -> NoReturn:

@@ -15,13 +15,10 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from buoy_core import Chunk, join_records
-from buoy_core.errors import CoreError, CorruptFrame
-from buoy_core.wal import WalWriter
+from buoy_core import Chunk
 from buoy_proto import v1
 
 from buoy_daemon import faults, records
@@ -29,7 +26,8 @@ from buoy_daemon.errors import LogTrouble
 from buoy_daemon.files import write_json
 from buoy_daemon.index import Index, StreamEntry, WriterEntry
 from buoy_daemon.log_end import writer_end_in_log
-from buoy_daemon.source import Source
+from buoy_daemon.stream_log import StreamLog, explain, now_us
+from buoy_daemon.tail import Tail, missing_report
 from buoy_daemon.version import version
 
 log = logging.getLogger(__name__)
@@ -44,34 +42,6 @@ BLOCKS_A_TURN = 8
 """How many blocks of one writer are cut before the other writers get their turn."""
 
 
-@dataclass
-class Tail:
-    """One writer of a stream, as far as it has been read. Offsets are the writer's."""
-
-    writer_id: bytes
-    entry: WriterEntry
-    source: Source | None = None
-    committed: int = 0
-    logged: int = 0
-    synced: int = 0
-    last_cut: float = float("-inf")
-    flush_to: int = -1
-    read_any: bool = False
-    """Whether this daemon has read of it; if not, only the log knows how its records end so far."""
-    end: v1.WriterEnd | None = None
-    """The WriterEnd that its last chunk ended with."""
-
-    @property
-    def over(self) -> bool:
-        """Whether the writer has said that nothing more will come."""
-        return self.end is not None or (self.source is not None and self.source.sealed)
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come, and the index knows."""
-        return self.entry.state != v1.RUN_STATE_RUNNING
-
-
 class Stream:
     """A log with its writers. See the module's invariants."""
 
@@ -82,14 +52,13 @@ class Stream:
         self.synced_seq = entry.final_seq
         self.acked_seq = 0
         self.unsynced_since: float | None = None
-        self.last_sync_s = 0.0
         self.closed = entry.closed
         self.finished_at: float | None = None
         self.is_new = False
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
         self._machine_id = machine_id
-        self._wal: WalWriter | None = None
+        self._log: StreamLog | None = None
         self._defined_keys: set[int] = set()
 
     @property
@@ -114,7 +83,12 @@ class Stream:
     @property
     def is_open(self) -> bool:
         """Whether the log takes records now (not closed, not suspended)."""
-        return self._wal is not None
+        return self._log is not None
+
+    @property
+    def last_sync_s(self) -> float:
+        """How long the log's last sync took."""
+        return self._log.last_sync_s if self._log is not None else 0.0
 
     @property
     def finished(self) -> bool:
@@ -130,55 +104,36 @@ class Stream:
 
     def open(self) -> None:
         """Opens or makes the log, and reads back from it where each writer stands. Raises LogTrouble."""
+        opened = StreamLog(self.wal_dir, self.stream_id)
         try:
-            self.wal_dir.mkdir(parents=True, exist_ok=True)
-            wal = WalWriter(str(self.wal_dir), self.stream_id)
-            try:
-                if wal.next_seq == 0:
-                    self.is_new = True
-                    wal.append_records([self._stream_start()], time_us=self.entry.created_us)
-                    write_json(Path(self.entry.run_dir) / "run.json", self._description(), durable=False)
-            except BaseException:
-                wal.close()
-                raise
-        except (OSError, CoreError) as error:
-            raise LogTrouble(_explain(error)) from error
+            if opened.next_seq == 0:
+                self._begin(opened)
+            lost = self.synced_seq - opened.next_seq
+            if lost > 0:
+                opened.append_gap(lost, _deletion(self.entry.run_dir, lost))
+            for tail in self.tails.values():
+                tail.restart(tail.synced if lost > 0 else opened.offset_of(tail.writer_id))
+        except BaseException:
+            opened.close()
+            raise
         faults.point("stream.after_log")
-        self._wal = wal
-        lost = wal.next_seq < self.synced_seq
-        if lost:
-            self._go_on_without(wal)
-        # Opening a log syncs what a killed daemon left in it.
-        self.next_seq, self.synced_seq = wal.next_seq, max(self.synced_seq, wal.synced_seq)
-        for tail in self.tails.values():
-            offset = tail.synced if lost else wal.offset_of(tail.writer_id)
-            tail.committed = tail.logged = tail.synced = offset
-            tail.read_any, tail.end = False, None
-            if tail.source is not None:
-                tail.source.rewind(tail.logged)
-        self.unsynced_since = time.monotonic() if self.next_seq > wal.synced_seq else None
+        self._log = opened
+        self.next_seq, self.synced_seq = opened.next_seq, max(self.synced_seq, opened.synced_seq)
+        self.unsynced_since = time.monotonic() if opened.next_seq > opened.synced_seq else None
 
-    def _go_on_without(self, wal: WalWriter) -> None:
-        """Goes on behind records that were synced once and are gone: someone has deleted the run's folder."""
-        lost = self.synced_seq - wal.next_seq
-        text = f"the local log was deleted while the run went on; {lost} records are no longer in it"
-        log.error("%s: %s", self.entry.run_dir, text)
-        time_us = time.time_ns() // 1000
-        event = records.event("log_deleted", text, {"records": lost}, level=v1.LEVEL_WARN, time_us=time_us)
+    def _begin(self, opened: StreamLog) -> None:
+        self.is_new = self.synced_seq == 0
         try:
-            wal.append_gap(lost, event, time_us=time_us)
+            write_json(Path(self.entry.run_dir) / "run.json", self._description(), durable=False)
         except OSError as error:
-            self.suspend()
-            raise LogTrouble(_explain(error)) from error
+            raise LogTrouble(explain(error)) from error
+        opened.append_own([self._stream_start()])
 
     def suspend(self) -> None:
         """Forgets what is not in the log for sure; `open` goes on from there."""
-        if self._wal is not None:
-            wal, self._wal = self._wal, None
-            try:
-                wal.close()
-            except OSError as error:
-                log.debug("closing the log in %s: %s", self.wal_dir, error)
+        if self._log is not None:
+            self._log.close()
+            self._log = None
         self.unsynced_since = None
 
     def _stream_start(self) -> bytes:
@@ -215,8 +170,8 @@ class Stream:
             del self.entry.writers[writer_id]
             raise
         tail = Tail(writer_id, entry)
-        if self._wal is not None:
-            tail.logged = self._wal.offset_of(writer_id)
+        if self._log is not None:
+            tail.restart(self._log.offset_of(writer_id))
         self.tails[writer_id] = tail
         return tail
 
@@ -240,65 +195,46 @@ class Stream:
 
         Raises LogTrouble; the stream must then be suspended.
         """
-        source = tail.source
-        if source is None:
-            return False
         for _ in range(BLOCKS_A_TURN):
-            tail.committed = source.available
+            tail.look()
             waiting = tail.committed - tail.logged
             if waiting <= 0:
                 return now - tail.last_cut < BLOCK_S
             if waiting < BLOCK_BYTES and now - tail.last_cut < BLOCK_S and tail.flush_to <= tail.logged:
                 return True
-            if not self._log_next(tail, source):
+            if not self._log_next(tail):
                 return False
             tail.last_cut = now
         return True
 
     def drain(self, tail: Tail) -> None:
         """Logs everything the writer has handed over by now. Raises LogTrouble."""
-        source = tail.source
-        if source is None:
-            return
-        end = source.available
-        while tail.logged < end and self._log_next(tail, source):
+        tail.look()
+        end = tail.committed
+        while tail.logged < end and self._log_next(tail):
             pass
 
-    def _log_next(self, tail: Tail, source: Source) -> bool:
+    def _log_next(self, tail: Tail) -> bool:
         """Logs one chunk; False if there is none."""
-        begin = tail.logged
-        try:
-            chunk = source.read(BLOCK_BYTES)
-        except CorruptFrame as error:
-            lost_bytes = source.skip_damage()
-            chunk = _damage_report(error, begin, lost_bytes) if lost_bytes else None
+        chunk = tail.read(BLOCK_BYTES)
         if chunk is None:
             return False
-        self._append(chunk, tail.writer_id)
-        tail.committed = max(tail.committed, chunk.end)
-        tail.read_any = True
-        tail.end = records.find_writer_end(chunk.payload[-records.WRITER_END_BYTES_MAX :], tail.writer_id)
-        tail.logged = chunk.end
+        if chunk.begin > tail.logged:
+            self._append(tail, missing_report(tail.logged, chunk.begin))
+        self._append(tail, chunk)
         return True
 
-    def _append(self, chunk: Chunk, writer_id: bytes) -> None:
-        wal = self._log()
-        faults.point("log.before_append")
-        try:
-            wal.append(chunk, writer_id, time_us=time.time_ns() // 1000)
-        except OSError as error:
-            raise LogTrouble(_explain(error)) from error
-        faults.point("log.after_append")
-        self._appended(wal)
+    def _append(self, tail: Tail, chunk: Chunk) -> None:
+        opened = self._opened()
+        opened.append(chunk, tail.writer_id)
+        self._appended(opened)
+        tail.took(chunk)
 
     def append_own(self, own_records: list[bytes]) -> None:
         """Logs records of the daemon itself. Raises LogTrouble."""
-        wal = self._log()
-        try:
-            wal.append_records(own_records, time_us=time.time_ns() // 1000)
-        except OSError as error:
-            raise LogTrouble(_explain(error)) from error
-        self._appended(wal)
+        opened = self._opened()
+        opened.append_own(own_records)
+        self._appended(opened)
 
     def append_sample(self, values: dict[str, float | int], time_us: int) -> None:
         """Logs one sample of the machine. Raises LogTrouble.
@@ -317,34 +253,25 @@ class Stream:
         self.append_own([records.key_definition(ids[name], name) for name in undefined] + [row])
         self._defined_keys.update(ids[name] for name in undefined)
 
-    def _appended(self, wal: WalWriter) -> None:
-        # In this order: who sees a writer's new offset must also see a sequence that covers it.
-        self.next_seq = wal.next_seq
+    def _appended(self, opened: StreamLog) -> None:
+        # Before the writer's offset moves: who sees a new offset must also see a sequence that covers it.
+        self.next_seq = opened.next_seq
         if self.unsynced_since is None:
             self.unsynced_since = time.monotonic()
 
-    def _log(self) -> WalWriter:
-        if self._wal is None:
+    def _opened(self) -> StreamLog:
+        if self._log is None:
             raise LogTrouble("the log is not open")
-        return self._wal
+        return self._log
 
     # Durability
 
     def sync(self) -> None:
         """Makes the log durable. Raises LogTrouble; then nothing is released. May run beside other streams' syncs."""
-        wal = self._log()
+        opened = self._opened()
+        seq = opened.next_seq
         logged = [(tail, tail.logged) for tail in self.tails.values()]
-        seq = wal.next_seq
-        faults.point("log.before_sync")
-        began = time.monotonic()
-        try:
-            wal.sync()
-            # A file that has no name any more is no place to keep records.
-            Path(wal.path).stat()
-        except OSError as error:
-            raise LogTrouble(_explain(error)) from error
-        faults.point("log.after_sync")
-        self.last_sync_s = time.monotonic() - began
+        opened.sync()
         self.synced_seq = seq
         self.unsynced_since = None
         for tail, offset in logged:
@@ -372,7 +299,7 @@ class Stream:
         self._note_ends(states)
         faults.point("close.after_index")
         for tail in over:
-            self._log().forget(tail.writer_id)
+            self._opened().forget(tail.writer_id)
             if tail.source is not None:
                 tail.source.remove()
                 tail.source = None
@@ -385,9 +312,7 @@ class Stream:
             return end.state or v1.RUN_STATE_FINISHED
         dropped = tail.source.dropped if tail.source else 0
         faults.point("end.before_record")
-        self.append_own(
-            [records.writer_crashed(tail.writer_id, time_us=time.time_ns() // 1000, dropped=dropped)]
-        )
+        self.append_own([records.writer_crashed(tail.writer_id, time_us=now_us(), dropped=dropped)])
         faults.point("end.after_record")
         log.info("writer %s of run %s ended without a word", tail.writer_id.hex(), self.entry.run.run_id)
         return v1.RUN_STATE_CRASHED
@@ -421,25 +346,11 @@ class Stream:
         try:
             self._index.save(self.entry)
         except OSError as error:
-            raise LogTrouble(_explain(error)) from error
+            raise LogTrouble(explain(error)) from error
 
 
-def _damage_report(error: CorruptFrame, begin: int, lost_bytes: int) -> Chunk:
-    """A chunk that stands for what cannot be read: its offsets make the log go on behind the damage."""
-    text = f"{lost_bytes} bytes of a spool could not be read and are lost: {error.reason}"
-    log.error("%s (%s at byte %d)", text, error.path, error.offset)
-    record = records.event(
-        "spool_damaged",
-        text,
-        {"path": error.path, "offset": error.offset, "bytes": lost_bytes, "reason": error.reason},
-        level=v1.LEVEL_ERROR,
-        time_us=time.time_ns() // 1000,
-    )
-    return Chunk(begin=begin, end=begin + lost_bytes, records=1, payload=join_records([record]))
-
-
-def _explain(error: OSError | CoreError) -> str:
-    if not isinstance(error, OSError):
-        return str(error)
-    where = f": {error.filename}" if error.filename else ""
-    return f"{error.strerror or error}{where}"
+def _deletion(run_dir: str, lost: int) -> bytes:
+    """Says that someone has deleted the run's folder, so that `lost` records are not in the local log."""
+    text = f"the local log was deleted while the run went on; {lost} records are no longer in it"
+    log.error("%s: %s", run_dir, text)
+    return records.event("log_deleted", text, {"records": lost}, level=v1.LEVEL_WARN, time_us=now_us())

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -20,7 +21,8 @@ from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, open_streams
 from buoy_daemon.source import remove_spool
-from buoy_daemon.stream import Stream, Tail
+from buoy_daemon.stream import BLOCK_BYTES, Stream
+from buoy_daemon.tail import Tail
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,15 @@ DRAIN_S = 10.0
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.5, 30.0
 """Pauses before a log that could not be written is tried again."""
+
+
+@dataclass(frozen=True)
+class Unclear:
+    """Why a spool could not be assigned, and when to try again; SpoolReader is not free."""
+
+    reason: str = ""
+    retry_at: float = 0.0
+    pause_s: float = RETRY_FIRST_S
 
 
 class UploadQueue(Protocol):
@@ -78,7 +89,8 @@ class Tailer(threading.Thread):
         self._next_look = 0.0
         self._pause_s = POLL_BUSY_S
         self._retries: dict[bytes, tuple[float, float]] = {}
-        self._unclear: dict[str, str] = {}
+        self._unclear: dict[str, Unclear] = {}
+        self._reported: dict[str, float] = {}
         self._syncers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="sync")
         self.idle_since = time.monotonic()
 
@@ -96,6 +108,10 @@ class Tailer(threading.Thread):
 
         self._jobs.put(run)
         return future
+
+    def post(self, job: Callable[[], None]) -> None:
+        """As `call`, for a job whose outcome nobody waits for."""
+        self.call(job).add_done_callback(_log_failure)
 
     def wake(self) -> None:
         """Has the thread look now."""
@@ -117,7 +133,7 @@ class Tailer(threading.Thread):
             except LogTrouble as error:
                 self._suspend(stream, error, time.monotonic())
 
-        self.call(job)
+        self.post(job)
 
     # The thread
 
@@ -127,12 +143,20 @@ class Tailer(threading.Thread):
             self._run_jobs(self._pause_s)
             try:
                 self._turn(time.monotonic())
-            except Exception:
-                # Nothing that goes wrong with one stream may end the thread that all others need.
-                log.exception("a turn of the tail thread failed")
+            except Exception as error:
+                # This thread is the one that all others need.
+                self._report(error)
                 self._pause_s = POLL_IDLE_S
         self._drain()
         self._syncers.shutdown()
+
+    def _report(self, error: Exception) -> None:
+        """Logs what should not happen, each kind at most once a minute."""
+        kind = repr(error)
+        now = time.monotonic()
+        if now >= self._reported.get(kind, 0.0):
+            self._reported[kind] = now + 60.0
+            log.error("unexpected: %s", error, exc_info=error)
 
     def _run_jobs(self, timeout_s: float) -> None:
         try:
@@ -166,17 +190,28 @@ class Tailer(threading.Thread):
         if not stream.is_open:
             return False
         before = stream.next_seq
-        try:
-            busy = [stream.pump(tail, now) for tail in stream.live_tails()]
+        busy: list[bool] = []
+
+        def tail_all() -> None:
+            busy.extend([stream.pump(tail, now) for tail in stream.live_tails()])
             over = [tail for tail in stream.live_tails() if tail.over]
             if over:
                 self._settle(stream, over)
-        except LogTrouble as error:
-            self._suspend(stream, error, now)
-            return False
+
+        self._guarded(stream, now, tail_all)
         if stream.next_seq != before:
             self._progress.notify()
         return any(busy)
+
+    def _guarded(self, stream: Stream, now: float, work: Callable[[], None]) -> None:
+        """Does something with one stream; whatever goes wrong suspends that one only."""
+        try:
+            work()
+        except LogTrouble as error:
+            self._suspend(stream, error, now)
+        except Exception as error:
+            self._report(error)
+            self._suspend(stream, LogTrouble(repr(error)), now)
 
     # Syncing
 
@@ -218,17 +253,20 @@ class Tailer(threading.Thread):
 
     def _look_at(self, stream: Stream, now: float) -> None:
         self._registry.connect(stream)
-        over = []
-        for tail in stream.live_tails():
-            if tail.source is not None and tail.source.alive():
-                tail.source.touch()
-            elif tail.source is not None or not Path(tail.entry.spool_dir).exists():
-                over.append(tail)
-        try:
-            if over or not stream.live_tails():
-                self._settle(stream, over)
-        except LogTrouble as error:
-            self._suspend(stream, error, now)
+        over = [tail for tail in stream.live_tails() if self._is_gone(tail)]
+        if over or not stream.live_tails():
+            self._guarded(stream, now, lambda: self._settle(stream, over))
+
+    def _is_gone(self, tail: Tail) -> bool:
+        """Whether a writer has ended without a word, and little enough is left to read for one go."""
+        source = tail.source
+        if source is None:
+            return not Path(tail.entry.spool_dir).exists()
+        if source.alive():
+            source.touch()
+            return False
+        tail.look()
+        return tail.waiting_bytes <= BLOCK_BYTES
 
     def _settle(self, stream: Stream, over: list[Tail]) -> None:
         stream.settle(over)
@@ -243,24 +281,33 @@ class Tailer(threading.Thread):
 
         In the tail thread only.
         """
+        now = time.monotonic()
+        self._spool_root.mkdir(mode=0o700, exist_ok=True)
         for folder in sorted(self._spool_root.iterdir()):
             writer_id = _writer_id(folder.name)
             if writer_id is None:
                 continue
             known = self._registry.find(writer_id)
             if known is None:
-                self._adopt(folder)
+                self._adopt(folder, now)
             elif known[1].ended:
                 remove_spool(str(folder))
 
-    def _adopt(self, folder: Path) -> None:
+    def _adopt(self, folder: Path, now: float) -> None:
+        unclear = self._unclear.get(folder.name, Unclear())
+        if now < unclear.retry_at:
+            return
         try:
             self._registry.adopt_spool(folder)
             self._unclear.pop(folder.name, None)
         except (UnclearSpool, LogTrouble) as error:
-            if self._unclear.get(folder.name) != str(error):
-                self._unclear[folder.name] = str(error)
+            if unclear.reason != str(error):
                 log.warning("the spool %s waits: %s", folder, error)
+            if isinstance(error, LogTrouble):
+                # There are records, and this is no time to end for want of work.
+                self.idle_since = now
+            pause_s = min(RETRY_MAX_S, unclear.pause_s * 2)
+            self._unclear[folder.name] = Unclear(str(error), now + pause_s, pause_s)
 
     # Trouble
 
@@ -278,12 +325,8 @@ class Tailer(threading.Thread):
 
     def _try_open(self, stream: Stream, now: float) -> None:
         retry_at, _ = self._retries.get(stream.stream_id, (0.0, 0.0))
-        if now < retry_at:
-            return
-        try:
-            self._registry.try_open(stream)
-        except LogTrouble as error:
-            self._suspend(stream, error, now)
+        if now >= retry_at:
+            self._guarded(stream, now, lambda: self._registry.try_open(stream))
 
     def _recovered(self, stream: Stream) -> None:
         # Only a sync counts: on a full disk the log may well open, and the blocks that wait still not fit.
@@ -316,6 +359,12 @@ class Tailer(threading.Thread):
             stream.release()
         except LogTrouble as error:
             self._suspend(stream, error, time.monotonic())
+
+
+def _log_failure(future: Future[None]) -> None:
+    error = future.exception()
+    if error is not None:
+        log.error("a job of the tail thread failed: %s", error, exc_info=error)
 
 
 def _sync(stream: Stream) -> LogTrouble | None:

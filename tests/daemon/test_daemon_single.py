@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -59,6 +60,20 @@ def test_a_state_folder_of_someone_else_is_refused(state_dir, start_daemon):
     assert daemon.process.wait(20) == 1
     assert "belongs to another user" in daemon.process.stderr.read().decode()
     os.chown(state_dir, 0, 0)
+
+
+def test_a_shared_folder_is_refused(state_dir, start_daemon):
+    state_dir.chmod(0o1777)
+    daemon = start_daemon(ready=False)
+    assert daemon.process.wait(20) == 1
+    assert "shared folder" in daemon.process.stderr.read().decode()
+    assert stat.S_IMODE(state_dir.stat().st_mode) == 0o1777
+
+
+def test_it_ends_when_its_state_folder_is_deleted(state_dir, start_daemon):
+    daemon = start_daemon()
+    shutil.rmtree(state_dir)
+    assert daemon.process.wait(20) == 0
 
 
 def test_a_stale_socket_is_no_obstacle(state_dir, start_daemon):

@@ -87,6 +87,7 @@ MISBEHAVIOURS = {
     "cut within the answer": cuts_within_the_answer,
     "hangs": lambda *_: time.sleep(0.7),
     "409 back to the start": answers(409, {"next_seq": 0}),
+    "413 without reading": lambda handler, _: handler.answer(413, {}, {"Connection": "close"}),
     "409 without a sequence": answers(409, {}),
 }
 
@@ -188,6 +189,26 @@ def test_large_bodies_are_cut_down_to_what_the_server_takes(state_dir, tmp_path,
     server.script = None
     run.finish()
     assert_complete(server, run, 20_000)
+
+
+def test_a_server_that_resets_large_bodies_gets_smaller_ones(state_dir, tmp_path, start_daemon, server):
+    """Many servers answer 413 and close before they have read the body; the client sees only a reset."""
+    server.script = lambda *_: time.sleep(0.3) or False
+    daemon = start_daemon(*QUICK, "--upload-timeout-s", "10")
+    run = opened(daemon, state_dir, tmp_path, server.base_url)
+    for begin in range(0, 8000, 1000):
+        run.log(1000, begin)
+        assert daemon.client.flush(run.writer_id, run.writer.committed, v1.DURABILITY_DISK, 10)
+
+    def resets(handler: Handler, body: bytes) -> bool:
+        if len(body) > 30_000:
+            handler.cut()
+            return True
+        return False
+
+    server.script = resets
+    run.finish()
+    assert_complete(server, run, 8000)
 
 
 def test_a_block_that_is_too_large_for_the_server_is_kept_and_reported(

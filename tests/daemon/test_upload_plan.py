@@ -117,6 +117,18 @@ def test_too_large_bodies_are_halved_down_to_one_block():
     assert plan.not_before > 0
 
 
+def test_trouble_makes_bodies_smaller_until_one_is_taken():
+    plan = StreamPlan(next_seq=0)
+    plan.apply(Trouble("reset"), 0.0, 0.5, blocks=9)
+    assert plan.blocks_limit == 4
+    plan.apply(TooLarge("413"), 0.0, 0.5, blocks=4)
+    assert plan.blocks_limit == 2
+    plan.apply(Trouble("reset"), 0.0, 0.5, blocks=2)
+    assert plan.blocks_limit == 1
+    plan.apply(Stored(1), 0.0, 0.5, blocks=1)
+    assert plan.blocks_limit == 2
+
+
 def test_a_refused_stream_tries_slowly_and_recovers():
     plan, server = StreamPlan(next_seq=0), ServerPlan()
     for attempt in range(20):

@@ -189,6 +189,8 @@ class StreamPlan:
     next_seq: int | None = None
     blocks_max: int | None = None
     """How many blocks a body may have, since the server found one too large; None = by BODY_BYTES_MAX alone."""
+    blocks_now: int | None = None
+    """The same while there is trouble: a server that cuts the connection may mean that the body is too large."""
     failures: int = 0
     not_before: float = float("-inf")
     refused: bool = False
@@ -226,6 +228,7 @@ class StreamPlan:
         elif isinstance(outcome, Trouble):
             # What became of the request is unknown, but sending it again does no harm: the server knows each block.
             self.error = outcome.text
+            self.blocks_now = max(1, blocks // 2) if blocks else self.blocks_now
         else:
             self.error = outcome.text
 
@@ -238,12 +241,19 @@ class StreamPlan:
         self.refused = False
         self.error = ""
         self.not_before = now
+        if sent:
+            self.blocks_now = None
 
     def _refuse(self, text: str, now: float, chance: float) -> None:
         self.failures += 1
         self.refused = True
         self.error = text
         self.not_before = now + pause_s(self.failures, REFUSED_FIRST_S, REFUSED_MAX_S, chance)
+
+    @property
+    def blocks_limit(self) -> int | None:
+        """Most blocks in the next body."""
+        return min(filter(None, (self.blocks_max, self.blocks_now)), default=None)
 
     def hurry(self) -> None:
         """Something has changed (a new key, say): no need to wait any longer."""

@@ -194,7 +194,7 @@ class Lane:
             shipment.plan.next_seq or 0,
             end_seq=shipment.stream.synced_seq,
             bytes_max=BODY_BYTES_MAX,
-            blocks_max=shipment.plan.blocks_max,
+            blocks_max=shipment.plan.blocks_limit,
         )
 
     def _apply(self, shipment: Shipment, outcome: Outcome, *, blocks: int) -> None:
