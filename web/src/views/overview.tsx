@@ -1,11 +1,12 @@
 /** Overview of a run: what went in (config), what came out (summary), and the facts around it. */
 import type { ComponentChildren, JSX } from "preact";
 import type { Run, Writer } from "../data/types.ts";
-import { isTree, show } from "../data/values.ts";
+import { show } from "../data/values.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
 import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
+import { Parts, partsOf } from "../ui/parts.tsx";
 import { Tree } from "../ui/tree.tsx";
 import styles from "./overview.module.css";
 import { lasted } from "./runs.tsx";
@@ -36,20 +37,14 @@ function Summary({ run }: { run: Run }): JSX.Element {
       </thead>
       <tbody>
         {rows.map(([key, value]) => {
-          // Aggregates of define_metric come as a mapping: min 0.1, max 3.
-          const parts = isTree(value) ? Object.entries(value) : [["", value] as const];
+          const numeric = partsOf(value).every(([, part]) => show(part).numeric);
           return (
             <tr key={key}>
               <th scope="row" class={styles.key}>
                 {key}
               </th>
-              <td class={parts.every(([, part]) => show(part).numeric) ? "num" : styles.right}>
-                {parts.map(([name, part]) => (
-                  <span key={name} class={styles.part} title={show(part).text}>
-                    {name !== "" && <span class="quiet">{name} </span>}
-                    {show(part, true).text}
-                  </span>
-                ))}
+              <td class={numeric ? "num" : styles.right}>
+                <Parts value={value} />
               </td>
             </tr>
           );

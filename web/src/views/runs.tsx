@@ -1,6 +1,6 @@
 /** Runs of one project, the newest first. A later table sorts, filters and groups; this one is complete and live. */
 import type { JSX } from "preact";
-import { cell, show } from "../data/values.ts";
+import { cell } from "../data/values.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
 import { routeHref } from "../state/router.ts";
@@ -8,6 +8,7 @@ import type { RunRow, RunsPage, RunsTable } from "../state/runs.ts";
 import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
+import { Parts } from "../ui/parts.tsx";
 import styles from "./runs.module.css";
 import { Shell } from "./shell.tsx";
 
@@ -31,8 +32,9 @@ function Duration({ row }: { row: RunRow }): JSX.Element {
 
 function Value({ value }: { value: RunRow["values"][number] }): JSX.Element {
   const number = cell(value);
-  if (number === undefined)
-    return <td class="num quiet">{value === undefined || value === null ? "–" : show(value, true).text}</td>;
+  if (number === undefined) {
+    return <td class="num">{value === undefined || value === null ? "–" : <Parts value={value} />}</td>;
+  }
   return (
     <td class="num" title={format.exact(number)}>
       {format.number(number)}
