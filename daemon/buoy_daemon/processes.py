@@ -18,7 +18,7 @@ def is_alive(pid: int, process_start: int) -> bool:
         process_start: When it started, in clock ticks since boot; 0 if unknown (not on Linux).
     """
     if process_start == 0:
-        return psutil.pid_exists(pid)
+        return _is_running(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
@@ -28,3 +28,12 @@ def is_alive(pid: int, process_start: int) -> bool:
     if fields[0] in (b"Z", b"X") and int(fields[17]) <= 1:
         return False
     return int(fields[19]) == process_start
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False

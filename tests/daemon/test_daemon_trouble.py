@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+import zlib
 from pathlib import Path
 
 import psutil
@@ -231,3 +232,24 @@ def test_nothing_is_lost_when_a_live_run_s_folder_is_deleted(state_dir, tmp_path
     assert not server.only_stream().gaps
     blocks = list(WalReader(str(tmp_path / "run-r1" / "wal")).blocks())
     assert any(block.header.kind == KIND_GAP for block in blocks)
+
+
+def test_after_a_power_cut_the_frames_are_trusted_and_not_the_header(
+    state_dir, tmp_path, start_daemon, server
+):
+    """The machine has restarted: the spool is of another boot, and the end of it never reached the disk."""
+    run = SpoolRun(state_dir, writer_start(tmp_path / "run", server.base_url))
+    run.log(1000)
+    path = run.folder / "00000000.seg"
+    data = bytearray(path.read_bytes())
+    data[56:72] = bytes(16)
+    data[76:80] = zlib.crc32(data[:76]).to_bytes(4, "little")
+    lost_from = 4096 + run.writer.committed * 3 // 4
+    data[lost_from:] = bytes(len(data) - lost_from)
+    path.write_bytes(data)
+    start_daemon(*QUICK)
+    wait_until(lambda: ends(server), "what is left arrives")
+    values = values_of(server.only_stream(), run.writer_id)
+    assert 700 < len(values) < 800
+    assert values == numbers(len(values))
+    assert server.only_stream().writer_ends() == {run.writer_id: v1.RUN_STATE_CRASHED}
