@@ -10,11 +10,10 @@ BUOY_STATE_DIR/                 0700, never on a network file system
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
+from zlib import crc32
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8765"
 
@@ -40,12 +39,15 @@ def state_dir() -> Path:
 
 
 def socket_path(folder: Path) -> Path:
-    """The daemon's socket for a state folder; a short path under the temporary folder if that one is too long."""
+    """The daemon's socket for a state folder; a short path under /tmp if that one is too long.
+
+    Not under TMPDIR: trainer and daemon must agree, and schedulers set that anew for each job.
+    """
     path = folder / "daemon.sock"
     if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
         return path
-    name = hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"buoy-{os.getuid()}-{name}" / "daemon.sock"
+    name = f"{crc32(os.fsencode(folder)):08x}"
+    return Path("/tmp") / f"buoy-{os.getuid()}-{name}" / "daemon.sock"
 
 
 def lock_path(folder: Path) -> Path:
@@ -80,10 +82,11 @@ def store_api_key(folder: Path, base_url: str, api_key: str) -> None:
     """Remembers the key of a server; the file is replaced as a whole and readable by its owner only."""
     credentials = _read_credentials(folder)
     credentials[normalise_base_url(base_url)] = {"api_key": api_key}
-    descriptor, temporary = tempfile.mkstemp(dir=folder, prefix="credentials.", suffix=".tmp")
+    temporary = folder / f"credentials.{os.urandom(8).hex()}.tmp"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(credentials, file, indent=1, sort_keys=True)
-    Path(temporary).replace(folder / "credentials.json")
+    temporary.replace(folder / "credentials.json")
 
 
 def _read_credentials(folder: Path) -> dict[str, object]:

@@ -7,7 +7,7 @@ protobuf 4.25 on. `v1.pyi` tells type checkers what is in here.
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.internal import enum_type_wrapper
@@ -17,7 +17,7 @@ _PACKAGE = "buoy.v1"
 
 def _load() -> dict[str, object]:
     """Every message class, enum and enum value of the file, by name."""
-    data = resources.files(__package__).joinpath("v1.binpb").read_bytes()
+    data = Path(__file__).with_name("v1.binpb").read_bytes()
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(data).file:
         pool.Add(file)  # type: ignore[no-untyped-call]

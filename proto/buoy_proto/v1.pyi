@@ -216,7 +216,7 @@ class RunInfo(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ...) -> None: ...
 
 class WriterStart(_message.Message):
-    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt")
+    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_US_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +230,7 @@ class WriterStart(_message.Message):
     METADATA_JSON_FIELD_NUMBER: _ClassVar[int]
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    PARENT_WRITER_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     run: RunInfo
     time_unix_us: int
@@ -243,7 +244,8 @@ class WriterStart(_message.Message):
     metadata_json: str
     telemetry: bool
     attempt: int
-    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ...) -> None: ...
+    parent_writer: bytes
+    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ...) -> None: ...
 
 class WriterEnd(_message.Message):
     __slots__ = ("writer_id", "state", "exit_code", "time_unix_us", "records_dropped")

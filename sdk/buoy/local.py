@@ -151,9 +151,8 @@ class LocalRun:
             start = record.writer_start
             self._ranks[writer] = start.rank
             self._started_us = self._started_us or start.time_unix_us
-            metadata = json.loads(start.metadata_json or "{}")
-            self.metadata = self.metadata or metadata
-            if "parent_writer" not in metadata:
+            self.metadata = self.metadata or json.loads(start.metadata_json or "{}")
+            if not start.parent_writer:
                 # A forked worker does not decide how the run ended.
                 self._states.setdefault(writer, v1.RUN_STATE_RUNNING)
         elif kind == "stream_start":

@@ -62,3 +62,15 @@ def test_raised_system_exit_inside_with_keeps_its_code(stack: Stack) -> None:
         lambda: (run := stack.run("raised-exit")) and run["state"] != "running" and run, "the end"
     )
     assert (run["state"], run["exit_code"]) == ("failed", 4)
+
+
+@pytest.mark.slow
+def test_forked_worker_that_leaves_without_a_word_does_not_crash_the_run(stack: Stack) -> None:
+    worker = "if os.fork() == 0:\n        run.log({'worker': 1.0})\n        os._exit(9)\n    os.wait()"
+    script = PREAMBLE + WITH.format(id="forked", ending=worker)
+    done = subprocess.run([sys.executable, "-c", script], env=stack.environment, check=False)
+    assert done.returncode == 0
+    wait_until(lambda: stack.points("forked", "worker") == 1, "the worker's point")
+    run = wait_until(lambda: (run := stack.run("forked")) and run["state"] != "running" and run, "the end")
+    assert (run["state"], run["exit_code"]) == ("finished", 0)
+    assert len(run["writers"]) == 2

@@ -42,8 +42,8 @@ class Start(NamedTuple):
     rank: Rank
     telemetry: bool
     attempt: int = 0
-    parent_writer: str = ""
-    """Hex id of the writer whose process forked this one; empty for the run's own process."""
+    parent_writer: bytes = b""
+    """The writer whose process forked this one; empty for the run's own process."""
 
 
 class Recorder(Protocol):
@@ -222,15 +222,16 @@ def writer_start(start: Start, writer_id: bytes) -> v1.WriterStart:
         pid=os.getpid(),
         run_dir=_encodable(start.run_dir),
         base_url=start.base_url,
-        metadata_json=_encodable(dumps(metadata(start))),
+        metadata_json=_encodable(dumps(metadata())),
         telemetry=start.telemetry,
         attempt=start.attempt,
+        parent_writer=start.parent_writer,
     )
 
 
-def metadata(start: Start) -> dict[str, object]:
+def metadata() -> dict[str, object]:
     """What people want to know later about the process."""
-    found: dict[str, object] = {
+    return {
         "program": sys.argv[0] if sys.argv else "",
         "args": sys.argv[1:],
         "python": platform.python_version(),
@@ -240,9 +241,6 @@ def metadata(start: Start) -> dict[str, object]:
         "cpu_count": os.cpu_count() or 0,
         "cwd": _working_folder(),
     }
-    if start.parent_writer:
-        found["parent_writer"] = start.parent_writer
-    return found
 
 
 def _working_folder() -> str:

@@ -350,7 +350,7 @@ class Run:
             raise CoreError(
                 "a forked process has no connection to the daemon: use the spool transport, or spawn"
             )
-        parent, step = self._recorder.writer_id.hex(), self._recorder.step
+        parent, step = self._recorder.writer_id, self._recorder.step
         recorder = SpoolRecorder(self._start._replace(parent_writer=parent), spool_root(state_dir()))
         recorder.log({}, step, False)
         self._pid = os.getpid()

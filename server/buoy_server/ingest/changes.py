@@ -169,7 +169,8 @@ def _fold_run_info(changes: Changes, info: v1.RunInfo) -> None:
 def _fold_writer_start(changes: Changes, _seq: int, start: v1.WriterStart) -> None:
     _fold_writer(changes, start)
     _fold_run_info(changes, start.run)
-    if start.metadata_json:
+    # A forked process is of the same rank, and what it is says less about the run.
+    if start.metadata_json and not start.parent_writer:
         changes.metadata[str(start.rank)] = from_json(start.metadata_json)
 
 
@@ -180,6 +181,7 @@ def _fold_writer(changes: Changes, start: v1.WriterStart) -> None:
         "world_size": _int32(max(1, start.world_size), "world_size"),
         "host": clean(start.host),
         "pid": start.pid,
+        "forked": int(bool(start.parent_writer)),
         "started_us": min(start.time_unix_us, _INT64_MAX),
     }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.changes import JsonUpdate
@@ -16,9 +17,12 @@ from buoy_server.metadata.schema import ATTEMPTS, RUNS, STREAMS, WRITERS
 _WORST_FIRST = ("running", "crashed", "killed", "failed", "finished")
 
 
-def run_state(states: Iterable[str]) -> str:
-    """The state of a run from those of its latest attempt's writers: running while any is, then the worst."""
-    present = set(states)
+def run_state(writers: Iterable[Row[Any]]) -> str:
+    """The state of a run from its latest attempt's writers: running while any is, then the worst.
+
+    A forked process has no say, because it usually leaves through `os._exit`, which says nothing.
+    """
+    present = {writer.state for writer in writers if not writer.forked}
     return next((state for state in _WORST_FIRST if state in present), "running")
 
 
@@ -76,7 +80,7 @@ def _derived(connection: Connection, run: int) -> dict[str, object]:
         .where(STREAMS.c.run == run, STREAMS.c.attempt == latest[0], WRITERS.c.writer_id != DAEMON_WRITER)
         .order_by(WRITERS.c.rank, WRITERS.c.started_us)
     ).all()
-    state = run_state(writer.state for writer in writers)
+    state = run_state(writers)
     codes = [writer.exit_code for writer in writers if writer.exit_code is not None]
     ends = [writer.ended_us for writer in writers if writer.ended_us is not None]
     return {

@@ -79,6 +79,7 @@ WRITERS = Table(
     *_small("rank", "local_rank", "world_size"),
     *_text("host"),
     *_big("pid"),
+    *_small("forked"),
     *_text("state"),
     Column("exit_code", Integer),
     Column("last_step", BigInteger),

@@ -99,7 +99,7 @@ def _attempts(
             "attempt": row.attempt,
             "started_us": row.started_us,
             "first_step": row.first_step,
-            "state": run_state(writer.state for writer in writers if writer.attempt == row.attempt),
+            "state": run_state(writer for writer in writers if writer.attempt == row.attempt),
         }
         for row in rows
     ]

@@ -77,6 +77,7 @@ CREATE TABLE writers (
   world_size INTEGER NOT NULL,
   host TEXT NOT NULL,
   pid BIGINT NOT NULL,
+  forked INTEGER NOT NULL,
   state TEXT NOT NULL,
   exit_code INTEGER,
   last_step BIGINT,
