@@ -54,6 +54,12 @@ assert [row["loss"] for row in rows] == [1 / (step + 1) for step in range(100)],
 print("100 steps are on the server")
 """
 
+# The link sets a cookie and leads to the page without the token, as in a browser.
+BROWSES = """
+import sys, urllib.request as u
+print(u.build_opener(u.HTTPCookieProcessor()).open(sys.argv[1]).read().decode())
+"""
+
 
 class Installation:
     """A virtual environment with the wheel, and folders of its own for state and runs."""
@@ -114,12 +120,11 @@ def check_server(folder: Path, wheel: Path) -> None:
             stderr=subprocess.STDOUT,
         )
     try:
-        base = wait_for_link(log, server).partition("/?token=")[0]
-        installation.environment["BUOY_BASE_URL"] = base
+        link = wait_for_link(log, server)
+        installation.environment["BUOY_BASE_URL"] = link.partition("/?token=")[0]
         path = installation.run("-c", TUTORIAL).splitlines()[-1]
         print(installation.run("-c", READS, path))
-        page = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).read().decode())"
-        page = installation.run("-c", page, log.read_text().split("ready: ")[1].split()[0])
+        page = installation.run("-c", BROWSES, link)
         assert "assets/" in page, f"the server does not serve the dashboard: {page[:300]}"
         print("the dashboard is served")
     finally:
