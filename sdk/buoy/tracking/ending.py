@@ -13,6 +13,7 @@ from buoy.daemon_link import connect
 from buoy.errors import CommError
 from buoy.tracking import messages as text
 from buoy.tracking import session
+from buoy.tracking.reach import is_local, listens
 from buoy.tracking.recorder import SpoolRecorder
 
 if TYPE_CHECKING:
@@ -128,8 +129,10 @@ def _whereabouts(run: Run, progress: v1.CloseProgress | None) -> str:
     waiting = progress.records - progress.records_acked
     if waiting <= 0:
         return f"all of it is on the server: {run.url}"
-    if progress.server_answers:
+    base_url = run.settings.base_url
+    # A short run may end before the daemon has had its first answer.
+    if progress.server_answers or listens(base_url):
         return f"the daemon uploads the last {waiting:,} of {progress.records:,} records: {run.url}"
-    return (
-        f"{kept}; {waiting:,} records wait for the server: start `buoy server` and they appear at {run.url}"
-    )
+    if is_local(base_url):
+        return f"{kept}; {waiting:,} records wait: start `buoy server` and they appear at {run.url}"
+    return f"{kept}; {waiting:,} records wait until {base_url} answers, and then appear at {run.url}"

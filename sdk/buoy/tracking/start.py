@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import tempfile
 import time
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from buoy_core.errors import CoreError
 from buoy_core.state import spool_root, state_dir
@@ -25,11 +24,9 @@ from buoy.ranks import Rank
 from buoy.settings import DEFAULT_ENTITY, Settings
 from buoy.tracking.config import Config
 from buoy.tracking.messages import Messages
+from buoy.tracking.reach import is_local, listens
 from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start
 from buoy.tracking.run import Run
-
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-_PROBE_TIMEOUT_S = 0.2
 
 
 def start_run(
@@ -215,25 +212,12 @@ def _say_start(run: Run) -> None:
     who = f"run {run.name}" if run.name == run.id else f"run {run.name} ({run.id})"
     if run.offline:
         run._messages.say(f"{who} is kept in {run.dir} (offline); `buoy show {run.dir}` reads it")
-    elif run._server_answers or _listens(run.settings.base_url):
+    elif run._server_answers or listens(run.settings.base_url):
         run._messages.say(f"{who}: {run.url}")
-    elif urlsplit(run.settings.base_url).hostname in _LOOPBACK:
+    elif is_local(run.settings.base_url):
         run._messages.say(
             f"{who} is kept in {run.dir}; no server answers at {run.settings.base_url}: "
             "start `buoy server` whenever you like, and it appears there"
         )
     else:
         run._messages.say(f"{who}: {run.url} (kept in {run.dir} until the server has it)")
-
-
-def _listens(base_url: str) -> bool:
-    """Whether a server on this machine listens. A name further away is not even looked up: that may take seconds."""
-    parts = urlsplit(base_url)
-    if parts.hostname not in _LOOPBACK:
-        return False
-    try:
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname, port), timeout=_PROBE_TIMEOUT_S):
-            return True
-    except (OSError, ValueError):
-        return False
