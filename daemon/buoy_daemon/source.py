@@ -6,6 +6,7 @@ offset, because what is not in a synced log is still with the writer: in its spo
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 import time
@@ -18,6 +19,8 @@ from buoy_core import Chunk, SpoolReader, parse_frames
 from buoy_daemon import faults
 from buoy_daemon.errors import OutOfOrder
 from buoy_daemon.processes import is_alive
+
+log = logging.getLogger(__name__)
 
 ALIVE = 1
 """Bit 0 of the control word: a daemon reads this spool."""
@@ -117,7 +120,11 @@ class SpoolSource:
         if offset <= self._released:
             return
         faults.point("spool.before_release")
-        self._reader.release(offset)
+        try:
+            self._reader.release(offset)
+        except OSError as error:
+            # Someone has deleted the folder, say. What is mapped can still be read.
+            log.warning("segments of %s cannot be deleted: %s", self._folder, error)
         self._released = offset
         faults.point("spool.after_release")
 

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from buoy_core import Chunk, join_records
-from buoy_core.errors import CorruptFrame
+from buoy_core.errors import CoreError, CorruptFrame
 from buoy_proto import v1
 
 from buoy_daemon import records
@@ -84,8 +84,14 @@ class Tail:
         """Forgets what is not in the log for sure: it holds everything up to `offset`, and that is on disk."""
         self.committed = self.logged = self.synced = offset
         self.read_any, self.end, self.exhausted = False, None, False
-        if self.source is not None:
+        if self.source is None:
+            return
+        try:
             self.source.rewind(offset)
+        except (OSError, CoreError) as error:
+            # Whether the spool is gone or only hard to read now is found out where sources are connected.
+            log.error("writer %s: its spool cannot be read again: %s", self.writer_id.hex(), error)
+            self.source = None
 
 
 def missing_report(begin: int, end: int) -> Chunk:

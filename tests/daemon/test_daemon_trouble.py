@@ -253,3 +253,20 @@ def test_after_a_power_cut_the_frames_are_trusted_and_not_the_header(
     assert 700 < len(values) < 800
     assert values == numbers(len(values))
     assert server.only_stream().writer_ends() == {run.writer_id: v1.RUN_STATE_CRASHED}
+
+
+def test_a_deleted_spool_folder_stops_nobody_else(state_dir, tmp_path, start_daemon, server):
+    daemon = start_daemon(*QUICK)
+    run = opened(daemon, state_dir, tmp_path, server.base_url)
+    run.log(100)
+    assert daemon.client.flush(run.writer_id, run.writer.committed, v1.DURABILITY_SERVER, 10)
+    shutil.rmtree(spool_root(state_dir))
+    run.log(100, begin=100)
+    other = opened(daemon, state_dir, tmp_path, server.base_url, run_id="r2")
+    other.log(10)
+    other.finish()
+    wait_until(lambda: server.of_run("r2") and server.of_run("r2")[0].writer_ends(), "the other run arrives")
+    # What was mapped when the folder was deleted is not lost either.
+    run.finish()
+    wait_until(server.of_run("r1")[0].writer_ends, "the end arrives")
+    assert values_of(server.of_run("r1")[0], run.writer_id) == numbers(200)
