@@ -38,7 +38,7 @@ def test_wheel_without_the_whole_dashboard_is_refused(
 ) -> None:
     monkeypatch.setenv("BUOY_NO_NPM", "1")
     make_dashboard(tmp_path, *built)
-    with pytest.raises(RuntimeError, match="the dashboard is not built .* run `make web`"):
+    with pytest.raises(RuntimeError, match=r"the dashboard is not built .* run `make web`"):
         hatch_build.dashboard(tmp_path)
 
 
