@@ -11,10 +11,12 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
@@ -56,7 +58,8 @@ def run(options: Options) -> int:
     except PermissionError as error:
         print(f"buoy daemon: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 1
-    lock = take_lock(state.lock_path(folder), LOCK_WAIT_S)
+    socket_path = state.socket_path(folder)
+    lock = take_lock(state.lock_path(folder), LOCK_WAIT_S, lambda: answers(socket_path))
     if lock is None:
         return 0
     _start_logging(options)
@@ -84,8 +87,22 @@ def check_private(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def take_lock(path: Path, wait_s: float) -> int | None:
-    """The descriptor that holds the lock for the rest of this process, or None if another one keeps it."""
+def answers(path: Path) -> bool:
+    """Whether somebody listens on a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except OSError:
+            return False
+    return True
+
+
+def take_lock(path: Path, wait_s: float, serves: Callable[[], bool]) -> int | None:
+    """The descriptor that holds the lock for the rest of this process, or None if another one keeps it.
+
+    Waits for a daemon that is on its way out, but not behind one that serves: that one may be told to stop
+    just then, and whoever stopped it would find another in its place.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + wait_s
     while True:
@@ -93,7 +110,7 @@ def take_lock(path: Path, wait_s: float) -> int | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except OSError:
-            if time.monotonic() >= end:
+            if time.monotonic() >= end or serves():
                 os.close(descriptor)
                 return None
             time.sleep(0.05)

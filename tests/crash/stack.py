@@ -64,6 +64,7 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         stop = [sys.executable, "-m", "buoy", "daemon", "stop"]
         subprocess.run(stop, env=self.environment, check=False, capture_output=True, timeout=60)
+        wait_until(lambda: not self.daemons(), "the end of every daemon")
         if self.server is not None and self.server.poll() is None:
             self.server.terminate()
             try:
@@ -115,6 +116,16 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return int(pid)
+
+    def daemons(self) -> list[int]:
+        """The daemons and supervisors of this stack, whether or not they hold the lock."""
+        folder = str(self.folder / "state")
+        found = []
+        for process in psutil.process_iter(["pid", "cmdline"]):
+            command = process.info["cmdline"] or []
+            if "buoy_daemon" in command and folder in command:
+                found.append(process.info["pid"])
+        return found
 
     def start_daemon(self) -> None:
         """As a user does it by hand; nothing happens when one runs."""

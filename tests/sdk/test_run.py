@@ -219,9 +219,13 @@ def test_disabled_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monk
         run.log({"a": 1})
         run.summary["b"] = {"c": 1}
         run.define_metric("a", summary="min", step_metric="b")
-        run.log({"a": 1})
+        run.log({"a": 1, "n": {"x": 2}}, step=5)
         run.name = "other"
-        assert (run.project, run.url, run.step, run.config.lr, run.summary.b.c) == ("dummy", None, 0, 1, 1)
+        assert (run.project, run.url, run.step, run.config.lr, run.summary.b.c) == ("dummy", None, 5, 1, 1)
+        assert (run.summary["n"]["x"], run.summary["n.x"]) == (2, 2)
+        assert "a" in run.summary
+        with pytest.raises(TypeError, match="takes a dict"):
+            run.log([1])
     assert set(tmp_path.rglob("*")) == before
     with pytest.raises(buoy.UsageError):
         run.log({"a": 1})

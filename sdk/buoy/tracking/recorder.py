@@ -21,7 +21,7 @@ from buoy_proto import v1
 
 from buoy.ranks import Rank
 from buoy.tracking.metric import Metric, Statistics
-from buoy.values import dumps
+from buoy.values import dumps, flatten
 
 _GOALS = {None: v1.GOAL_UNSPECIFIED, "minimize": v1.GOAL_MINIMIZE, "maximize": v1.GOAL_MAXIMIZE}
 
@@ -79,16 +79,28 @@ class Recorder(Protocol):
 
 
 class NoRecorder:
-    """Keeps nothing: for disabled runs and for ranks that have no part in the run."""
+    """Makes no file and no record: for disabled runs and for ranks that have no part in the run.
 
-    step = 0
+    The latest values stay in memory, because a script may read back from the summary what it has logged.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0
+        self._last: dict[str, object] = {}
 
     def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None:
-        """Does nothing."""
+        """Counts the step as a writer does."""
+        if not isinstance(data, Mapping):
+            raise TypeError(f"log() takes a dict of metrics, not {type(data).__name__}")
+        self._last.update(flatten(data))
+        commit = step is None if commit is None else commit
+        step = self.step if step is None else step
+        if step >= self.step:
+            self.step = step + 1 if commit else step
 
     def last_values(self) -> dict[str, object]:
-        """Nothing was kept."""
-        return {}
+        """The latest value of each key."""
+        return self._last
 
     def statistics(self, key: str) -> Statistics | None:  # noqa: ARG002
         """Nothing was kept."""
