@@ -2,7 +2,7 @@
 
 BUOY_STATE_DIR/                 0700, never on a network file system
     daemon.sock                 the daemon's Unix socket (elsewhere if the path is too long)
-    daemon.lock                 held with flock() by the running daemon; names its pid
+    daemon.lock                 held with flock() by the running daemon: its pid, and "serving" or "ending"
     daemon.log
     credentials.json            0600: {"http://host:port": {"api_key": "..."}}
     spool/<writer id>/          one folder for each writer

@@ -11,12 +11,10 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import stat
 import sys
 import threading
 import time
-from collections.abc import Callable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
@@ -42,6 +40,9 @@ LOCK_WAIT_S = 2.0
 
 LOG_BYTES_MAX, LOG_FILES = 4 << 20, 2
 
+SERVING, ENDING = "serving", "ending"
+"""What the lock file says of its holder, after the pid."""
+
 CHECK_S = 1.0
 
 
@@ -58,8 +59,7 @@ def run(options: Options) -> int:
     except PermissionError as error:
         print(f"buoy daemon: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 1
-    socket_path = state.socket_path(folder)
-    lock = take_lock(state.lock_path(folder), LOCK_WAIT_S, lambda: answers(socket_path))
+    lock = take_lock(state.lock_path(folder), LOCK_WAIT_S)
     if lock is None:
         return 0
     _start_logging(options)
@@ -87,21 +87,11 @@ def check_private(folder: Path) -> None:
         folder.chmod(0o700)
 
 
-def answers(path: Path) -> bool:
-    """Whether somebody listens on a socket."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(os.fspath(path))
-        except OSError:
-            return False
-    return True
-
-
-def take_lock(path: Path, wait_s: float, serves: Callable[[], bool]) -> int | None:
+def take_lock(path: Path, wait_s: float) -> int | None:
     """The descriptor that holds the lock for the rest of this process, or None if another one keeps it.
 
-    Waits for a daemon that is on its way out, but not behind one that serves: that one may be told to stop
-    just then, and whoever stopped it would find another in its place.
+    Waits for a holder that is on its way out, and for no other: somebody may tell that one to stop just then, and
+    would find another in its place.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     end = time.monotonic() + wait_s
@@ -110,13 +100,18 @@ def take_lock(path: Path, wait_s: float, serves: Callable[[], bool]) -> int | No
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             break
         except OSError:
-            if time.monotonic() >= end or serves():
+            ending = os.pread(descriptor, 100, 0).decode("ascii", "replace").split()[1:] == [ENDING]
+            if not ending or time.monotonic() >= end:
                 os.close(descriptor)
                 return None
             time.sleep(0.05)
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    _write_lock(descriptor, SERVING)
     return descriptor
+
+
+def _write_lock(descriptor: int, doing: str) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()} {doing}\n".encode(), 0)
 
 
 def _start_logging(options: Options) -> None:
@@ -237,6 +232,7 @@ class _Daemon:
 
     def _end(self, server: grpc.Server) -> None:
         """Reads and syncs what there is, then stops listening. Uploads go on with the next daemon."""
+        _write_lock(self._lock, ENDING)
         self._sampler.stop()
         self._tailer.stop()
         self._tailer.join()

@@ -62,9 +62,8 @@ class Stack:
         return self
 
     def __exit__(self, *_: object) -> None:
-        stop = [sys.executable, "-m", "buoy", "daemon", "stop"]
-        subprocess.run(stop, env=self.environment, check=False, capture_output=True, timeout=60)
-        wait_until(lambda: not self.daemons(), "the end of every daemon")
+        # More than one: a supervisor's may still be starting, in place of one that the test has killed.
+        wait_until(self._stop_daemon, "the end of every daemon")
         if self.server is not None and self.server.poll() is None:
             self.server.terminate()
             try:
@@ -116,6 +115,11 @@ class Stack:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return int(pid)
+
+    def _stop_daemon(self) -> bool:
+        stop = [sys.executable, "-m", "buoy", "daemon", "stop"]
+        subprocess.run(stop, env=self.environment, check=False, capture_output=True, timeout=60)
+        return not self.daemons()
 
     def daemons(self) -> list[int]:
         """The daemons and supervisors of this stack, whether or not they hold the lock."""
