@@ -6,6 +6,7 @@ BUOY_STATE_DIR/                 0700, never on a network file system
     daemon.log
     credentials.json            0600: {"http://host:port": {"api_key": "..."}}
     spool/<writer id>/          one folder for each writer
+    outbox/<host>/<writer id>/  the same, of writers that send theirs to a daemon elsewhere
 """
 
 from __future__ import annotations
@@ -63,6 +64,15 @@ def log_path(folder: Path) -> Path:
 def spool_root(folder: Path) -> Path:
     """The folder that holds one spool for each writer."""
     return folder / "spool"
+
+
+def outbox_root(folder: Path, host: str) -> Path:
+    """The folder of the spools that are sent over gRPC.
+
+    When such a writer has died, a daemon of the same host moves its spool to the others. On another host a pid says
+    nothing about whether it has.
+    """
+    return folder / "outbox" / host.replace("/", "_")
 
 
 def normalise_base_url(url: str) -> str:

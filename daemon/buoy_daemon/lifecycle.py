@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import platform
 import secrets
 import signal
 import stat
@@ -151,6 +152,7 @@ class _Daemon:
         folder = options.state_dir
         spools = state.spool_root(folder)
         spools.mkdir(mode=0o700, exist_ok=True)
+        outbox = state.outbox_root(folder, platform.node())
         self._progress = Progress()
         self._credentials = Credentials(folder)
         self._registry = Registry(
@@ -161,7 +163,12 @@ class _Daemon:
         )
         self._uploader = Uploader(self._credentials, self._progress, timeout_s=options.upload_timeout_s)
         self._tailer = Tailer(
-            self._registry, spools, self._progress, self._uploader, sync_interval_s=options.sync_interval_s
+            self._registry,
+            spools,
+            outbox,
+            self._progress,
+            self._uploader,
+            sync_interval_s=options.sync_interval_s,
         )
         self._sampler = Sampler(
             self._registry, self._tailer.append_sample, interval_s=options.sample_interval_s

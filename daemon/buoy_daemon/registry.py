@@ -164,6 +164,21 @@ class Registry:
             raise LogTrouble(str(error)) from error
         self.on_open()
 
+    def take_over_spool(self, stream: Stream, tail: Tail, folder: Path) -> None:
+        """Goes on with a gRPC writer's own spool, which has come to this disk: what it could not send is in there.
+
+        Raises:
+            LogTrouble: The index cannot be written.
+        """
+        if tail.ended:
+            if tail.entry.state != v1.RUN_STATE_CRASHED:
+                remove_spool(str(folder))
+                return
+            self.revive(stream, tail)
+        stream.move_writer(tail, str(folder))
+        self.open(stream)
+        log.info("writer %s goes on from the spool that it has left", tail.writer_id.hex())
+
     def revive(self, stream: Stream, tail: Tail) -> None:
         """Takes a gRPC writer back that was away for so long that it counted as crashed. Raises LogTrouble."""
         if stream.entry.closed:

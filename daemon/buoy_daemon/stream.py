@@ -184,6 +184,18 @@ class Stream:
             tail.entry.state = before
             raise
 
+    def move_writer(self, tail: Tail, spool_dir: str) -> None:
+        """Has a writer's records come from a spool from now on. Raises LogTrouble."""
+        before, tail.entry.spool_dir = tail.entry.spool_dir, spool_dir
+        try:
+            self._save()
+        except LogTrouble:
+            tail.entry.spool_dir = before
+            raise
+        if tail.source is not None:
+            tail.source.close()
+            tail.source = None
+
     def live_tails(self) -> list[Tail]:
         """The writers that have not ended."""
         return [tail for tail in list(self.tails.values()) if not tail.ended]

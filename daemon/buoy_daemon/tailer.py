@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from buoy_daemon.errors import LogTrouble, UnclearSpool
+from buoy_daemon.outbox import collect_outbox
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, open_streams
 from buoy_daemon.source import remove_spool
@@ -73,6 +74,7 @@ class Tailer(threading.Thread):
         self,
         registry: Registry,
         spool_root: Path,
+        outbox: Path,
         progress: Progress,
         uploads: UploadQueue,
         *,
@@ -81,6 +83,7 @@ class Tailer(threading.Thread):
         super().__init__(name="tailer")
         self._registry = registry
         self._spool_root = spool_root
+        self._outbox = outbox
         self._progress = progress
         self._uploads = uploads
         self._sync_interval_s = sync_interval_s
@@ -283,6 +286,7 @@ class Tailer(threading.Thread):
         """
         now = time.monotonic()
         self._spool_root.mkdir(mode=0o700, exist_ok=True)
+        collect_outbox(self._outbox, self._spool_root)
         for folder in sorted(self._spool_root.iterdir()):
             writer_id = _writer_id(folder.name)
             if writer_id is None:
@@ -290,8 +294,16 @@ class Tailer(threading.Thread):
             known = self._registry.find(writer_id)
             if known is None:
                 self._adopt(folder, now)
+            elif not known[1].entry.spool_dir:
+                self._take_over(*known, folder)
             elif known[1].ended:
                 remove_spool(str(folder))
+
+    def _take_over(self, stream: Stream, tail: Tail, folder: Path) -> None:
+        try:
+            self._registry.take_over_spool(stream, tail, folder)
+        except LogTrouble as error:
+            log.warning("the spool %s waits: %s", folder, error)
 
     def _adopt(self, folder: Path, now: float) -> None:
         unclear = self._unclear.get(folder.name, Unclear())

@@ -15,11 +15,9 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from buoy_core import SpoolReader
-from buoy_core.errors import CoreError
 from buoy_proto import v1
 
 from buoy.daemon_link import Starter, connect
-from buoy.errors import CommError
 
 if TYPE_CHECKING:
     from buoy.tracking.messages import Messages
@@ -60,23 +58,29 @@ class Forwarder(threading.Thread):
         self._wake = threading.Event()
         self._opened = threading.Event()
         self._done = threading.Event()
+        self._given_up = threading.Event()
         self._acknowledged = 0
+        # One thread reads the spool, another deletes what was acknowledged and closes it.
+        self._reading = threading.Lock()
         self.answer: v1.OpenResponse | None = None
 
     def run(self) -> None:
-        """Connects, sends, and connects again, until all is acknowledged."""
+        """Connects, sends, and connects again, until all is acknowledged or nobody waits for it any more."""
         pause_s = _PAUSE_FIRST_S
-        while not self._complete():
+        while not (self._complete() or self._given_up.is_set()):
             before = self._acknowledged
             try:
                 self._session()
-            except (CommError, CoreError, OSError) as error:
+            except Exception as error:
+                # Whatever it is, without this thread the rows would go nowhere.
                 self._messages.warn_once("forward", f"{error}. The rows wait here; training goes on")
             self._opened.set()
             pause_s = _PAUSE_FIRST_S if self._acknowledged > before else min(pause_s * 2, _PAUSE_MAX_S)
             if not self._complete():
                 self._wake.wait(pause_s)
-        self._done.set()
+                self._wake.clear()
+        if self._complete():
+            self._done.set()
 
     def wait_opened(self, timeout_s: float) -> v1.OpenResponse | None:
         """The daemon's first answer, None if it has not come."""
@@ -84,9 +88,11 @@ class Forwarder(threading.Thread):
         return self.answer
 
     def drain(self, timeout_s: float) -> bool:
-        """After the writer has closed: waits until the daemon has everything; False when the time is over."""
+        """After the writer has closed: waits until the daemon has everything; gives up when the time is over."""
         self._wake.set()
-        return self._done.wait(timeout_s)
+        delivered = self._done.wait(timeout_s)
+        self._given_up.set()
+        return delivered
 
     def _complete(self) -> bool:
         writer = self._recorder.writer
@@ -107,15 +113,17 @@ class Forwarder(threading.Thread):
                         # The first answer says where to go on; what an earlier connection sent beyond may be lost.
                         reader = SpoolReader(str(self._recorder.directory), response.logged_offset)
                         begin.put(reader)
-                    reader.release(self._acknowledged)
-                    reader.set_control(response.control)
+                    with self._reading:
+                        reader.release(self._acknowledged)
+                        reader.set_control(response.control)
                     if self._complete():
                         break
             finally:
                 ended.set()
                 begin.put(None)
                 if reader is not None:
-                    reader.close()
+                    with self._reading:
+                        reader.close()
 
     def _requests(
         self, begin: SimpleQueue[SpoolReader | None], ended: threading.Event
@@ -123,11 +131,14 @@ class Forwarder(threading.Thread):
         """What to send; gRPC asks for it from a thread of its own."""
         yield v1.AppendRequest(writer_id=self._recorder.writer_id)
         reader = begin.get()
-        while reader is not None and not ended.is_set():
-            chunk = reader.read(_BATCH_BYTES, frames=True)
+        while reader is not None:
+            with self._reading:
+                if ended.is_set():
+                    return
+                chunk, sealed = reader.read(_BATCH_BYTES, frames=True), reader.sealed
             if chunk is not None:
                 yield v1.AppendRequest(begin_offset=chunk.begin, frames=chunk.frames)
-            elif reader.sealed:
+            elif sealed:
                 return
             else:
                 # Polling, because waking this thread from log() would cost what log() may not.

@@ -41,18 +41,20 @@ def wait_for_state(stack: Stack, run_id: str, state: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(20))
-def test_killed_trainer_loses_nothing(stack: Stack, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("seed", "transport"), [(seed, "spool") for seed in range(20)] + [(seed, "grpc") for seed in range(6)]
+)
+def test_killed_trainer_loses_nothing(stack: Stack, seed: int, transport: str) -> None:
     """Even seeds die by their own hand right after a call returned, odd seeds are killed from outside."""
     rng = random.Random(seed)
     kill_point = STEPS if seed in (0, 1) else rng.randint(1, STEPS)
-    run_id = f"trainer{seed}"
+    run_id = f"{transport}{seed}"
     if seed % 2 == 0:
-        trainer = stack.train(run_id, STEPS, die_at=kill_point)
+        trainer = stack.train(run_id, STEPS, die_at=kill_point, transport=transport)
         assert trainer.wait() == -signal.SIGKILL, trainer.output()
         assert_exactly_once(stack, run_id, kill_point)
     else:
-        trainer = stack.train(run_id, STEPS * 10)
+        trainer = stack.train(run_id, STEPS * 10, transport=transport)
         trainer.wait_accepted(kill_point)
         trainer.process.kill()
         trainer.wait()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import tempfile
 from pathlib import Path
 
 import buoy
 import pytest
+from buoy.daemon_link import connect
 from buoy.settings import Settings
-from buoy_core.state import spool_root, state_dir
+from buoy_core.state import lock_path, outbox_root, spool_root, state_dir
 
 from tests.sdk.training import Script, daemon_pid, ended_run, gone, only_run, wait_for
 
@@ -37,6 +39,21 @@ def test_everything_arrives(own_temporary_folder: Path) -> None:
     assert (local.config, local.summary["b"]) == ({"lr": 1}, 2)
     assert not spool_root(state_dir()).exists() or not list(spool_root(state_dir()).iterdir())
     assert list(own_temporary_folder.iterdir()) == []
+    assert list(outbox_root(state_dir(), platform.node()).iterdir()) == []
+
+
+def test_rows_that_no_daemon_took_wait_for_the_next(capfd: pytest.CaptureFixture[str]) -> None:
+    # A folder in the way of its lock file stands for whatever keeps the daemon from starting.
+    lock_path(state_dir()).mkdir()
+    run = buoy.init(settings=Settings(transport="grpc", start_timeout=0.5, finish_timeout=0.5))
+    for step in range(100):
+        run.log({"a": step})
+    run.finish()
+    assert "the next daemon takes it from there" in capfd.readouterr().err
+    lock_path(state_dir()).rmdir()
+    connect(state_dir(), 10).close()
+    local = ended_run("finished")
+    assert [row["a"] for row in local.rows()] == list(range(100))
 
 
 def test_rows_arrive_while_the_run_lasts() -> None:

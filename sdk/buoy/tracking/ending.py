@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buoy_core.errors import CoreError
-from buoy_core.state import state_dir
+from buoy_core.state import spool_root, state_dir
 from buoy_proto import v1
 
 from buoy.daemon_link import connect
@@ -91,6 +91,9 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
         spool = ""
     progress = None
     try:
+        if recorder.directory.exists() and not spool:
+            # The way over gRPC has failed. Where a daemon shares this disk, it can take the rest from there.
+            recorder.hand_over(spool_root(state_dir()))
         with connect(state_dir(), run.settings.start_timeout) as link:
             # A daemon that has just started may not have met this spool yet.
             link.open(recorder.start, spool, run.settings.api_key or "")

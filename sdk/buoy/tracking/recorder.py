@@ -198,8 +198,17 @@ class SpoolRecorder:
         self.writer.close()
 
     def discard(self) -> None:
-        """Deletes a spool that only this process knew, and the folder made for it; the daemon has everything."""
-        shutil.rmtree(self.directory.parent, ignore_errors=True)
+        """Deletes a spool that only this process knew; the daemon has everything."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def hand_over(self, root: Path) -> None:
+        """Moves the spool to those that a daemon on this machine looks for.
+
+        Raises:
+            OSError: it stays where it is.
+        """
+        root.mkdir(mode=0o700, exist_ok=True)
+        self.directory = self.directory.rename(root / self.directory.name)
 
 
 def _entries(values: Mapping[str, object]) -> list[v1.Entry]:

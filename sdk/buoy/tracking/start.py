@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import platform
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 from buoy_core.errors import CoreError
-from buoy_core.state import spool_root, state_dir
+from buoy_core.state import outbox_root, spool_root, state_dir
 from buoy_proto import v1
 
 from buoy import ids
@@ -129,7 +130,9 @@ def _summon(messages: Messages) -> tuple[Path | None, Starter | None]:
 def _spool_parent(settings: Settings, state: Path) -> Path:
     if settings.transport == "spool":
         return spool_root(state)
-    return Path(tempfile.mkdtemp(prefix="buoy-spool-"))
+    outbox = outbox_root(state, platform.node())
+    outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return outbox
 
 
 def run_folder(settings: Settings, run_id: str, messages: Messages, *, make: bool) -> Path:
