@@ -40,6 +40,7 @@ def main() -> None:
     distribution = Distribution({"name": "buoy", "ext_modules": modules, "packages": []})
     command = distribution.get_command_obj("build_ext")
     command.inplace = True
+    command.build_temp = str(CORE.parent / "build")
     command.ensure_finalized()
     command.run()
 
