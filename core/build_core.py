@@ -38,9 +38,9 @@ def main() -> None:
         compiler_directives={"freethreading_compatible": False},
     )
     distribution = Distribution({"name": "buoy", "ext_modules": modules, "packages": []})
+    distribution.get_command_obj("build").build_base = str(CORE.parent / "build")
     command = distribution.get_command_obj("build_ext")
     command.inplace = True
-    command.build_temp = str(CORE.parent / "build")
     command.ensure_finalized()
     command.run()
 
