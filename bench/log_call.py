@@ -53,16 +53,17 @@ def compare(kind: str, calls: dict[str, int], keys: int) -> dict[str, Figures]:
 
 
 def report(title: str, figures: dict[str, Figures], ratio_of: str, columns: Iterable[str]) -> None:
-    """Prints a table, and how many times ours each peer is in the column `ratio_of`."""
+    """Prints a table, and how many times faster buoy is than each peer by the column `ratio_of` (a cost or a rate)."""
     columns = list(columns)
     print(f"\n{title}")
     print(
-        "  " + "peer".ljust(10) + "".join(column.rjust(22) for column in columns) + "ratio to buoy".rjust(16)
+        "  " + "peer".ljust(10) + "".join(column.rjust(22) for column in columns) + "buoy is faster".rjust(16)
     )
     ours = figures["buoy"][ratio_of]
     for peer, row in figures.items():
         cells = "".join(f"{row[column]:22,.2f}" for column in columns)
-        print(f"  {peer.ljust(10)}{cells}{row[ratio_of] / ours:15.2f}x")
+        faster = ours / row[ratio_of] if ratio_of.endswith("/s") else row[ratio_of] / ours
+        print(f"  {peer.ljust(10)}{cells}{faster:15.2f}x")
 
 
 def main() -> None:
