@@ -131,6 +131,11 @@ def test_history_is_reduced_and_always_the_same() -> None:
     assert list(table.dropna(subset=["rare"])["rare"]) == [0, 1000, 2000, 3000, 4000]
     short = found.history(samples=5000, keys=["a"], pandas=False)
     assert [row["a"] for row in short] == [step * 2 for step in range(5000)]
+    few = found.history(samples=7, keys=["a"], pandas=False)
+    assert 3 <= len(few) <= 7
+    assert few[-1] == short[-1]
+    assert all(row in short for row in few)
+    assert len(found.history(samples=3, keys=["rare"], pandas=False)) in (2, 3)
     by_time = found.history(samples=50, keys=["a"], x_axis="_runtime", pandas=False)
     assert [row["_runtime"] for row in by_time] == sorted(row["_runtime"] for row in by_time)
     assert {"rare", "a"} <= set(found.history(keys=["a"], x_axis="rare").columns)

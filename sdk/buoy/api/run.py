@@ -170,13 +170,13 @@ class Run:
         pandas: bool = True,
         stream: str = "default",
     ) -> Any:
-        """The course of the metrics in about `samples` rows; the same rows whenever it is called.
+        """The course of each metric in at most `samples` points; the same rows whenever it is called.
 
         Short series come exactly as they were logged. Of longer ones, one row stands for a range of steps that is
         a power of two wide, and holds the last value logged in it.
 
         Args:
-            samples: how many rows are wanted.
+            samples: how many points of a metric are wanted at most.
             keys: which metrics; by default all that are numbers.
             x_axis: `_step`, `_runtime` (seconds since the start), `_timestamp` (Unix seconds), or a metric.
             pandas: return a DataFrame if pandas is installed, else a list of dicts.

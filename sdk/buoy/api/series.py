@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ def rows(
     for begin in range(0, len(wanted), _KEYS_MAX):
         some = wanted[begin : begin + _KEYS_MAX]
         for found in _query(http, project, run.id, keys=some, axis=axis, samples=samples, system=system):
-            for x, y in _points(found, whole=axis == "_step"):
+            for x, y in _thinned(_points(found, whole=axis == "_step"), samples):
                 points.setdefault(x, {axis: x})[found["key"]] = y
     return [points[x] for x in sorted(points)]
 
@@ -82,7 +83,20 @@ def _rank(found: dict[str, Any] | None) -> float:
     return float("inf") if found is None else found.get("rank") or 0
 
 
-def _points(found: dict[str, Any], *, whole: bool) -> Iterable[tuple[float, Any]]:
+def _thinned(points: list[tuple[float, Any]], samples: int) -> list[tuple[float, Any]]:
+    """The last point of each bucket, in the narrowest dyadic buckets that are few enough; few points stay as they are.
+
+    The server sends a series in full if that takes no more than two points for each bucket.
+    """
+    if len(points) <= samples:
+        return points
+    exponent = math.floor(math.log2((points[-1][0] - points[0][0]) / samples or 1.0))
+    while len(buckets := {math.floor(x / 2.0**exponent): (x, y) for x, y in points}) > samples:
+        exponent += 1
+    return list(buckets.values())
+
+
+def _points(found: dict[str, Any], *, whole: bool) -> list[tuple[float, Any]]:
     if found["kind"] == "raw":
         return [(int(x) if whole else x, _number(y)) for x, y in zip(found["x"], found["y"], strict=True)]
     width = 2.0 ** found["exp"]
