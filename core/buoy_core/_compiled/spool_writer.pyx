@@ -10,6 +10,8 @@ Invariants:
     nothing below `write_row` may allocate a Python object, and nothing here may release the GIL.
   - What lies below `committed` never changes again.
   - Slots live as long as the writer, so pointers to their data stay good.
+
+Longer than most files: slots and writer are one C unit, so that the compiler can inline across the hot path.
 """
 
 cimport cython
