@@ -81,7 +81,7 @@ class Starter:
         deadline = time.monotonic() + timeout_s
         try:
             while not self.answers():
-                if self._spawned is not None and not _alive(self._spawned):
+                if self._spawned is not None and not is_running(self._spawned):
                     # It has given up: nothing is gained by waiting. Or it found another one that was faster.
                     return self.answers()
                 if time.monotonic() > deadline:
@@ -151,7 +151,13 @@ def spawn(state: Path, *, auto: bool) -> int:
         raise CommError(f"the daemon cannot be started: {error}") from None
 
 
-def _alive(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Whether a process runs; one that has ended stays visible until its parent has looked, and does not count."""
+    try:
+        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
+            return False
+    except OSError:
+        pass
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

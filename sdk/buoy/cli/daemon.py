@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 from buoy_core.state import log_path, state_dir
 
-from buoy.daemon_link import DaemonLink, Starter, connect
+from buoy.daemon_link import DaemonLink, Starter, connect, is_running
 from buoy.errors import CommError
 
 if TYPE_CHECKING:
@@ -56,29 +54,13 @@ def stop(now: bool) -> None:
     with DaemonLink(state) as link:
         pid = link.shutdown(drain=not now)
     deadline = time.monotonic() + _STOP_TIMEOUT_S
-    while _exists(pid):
+    while is_running(pid):
         if time.monotonic() > deadline:
             raise CommError(
                 f"the daemon (pid {pid}) has not ended after {_STOP_TIMEOUT_S:.0f} s; see {log_path(state)}"
             )
         time.sleep(0.02)
     click.echo("the daemon has ended")
-
-
-def _exists(pid: int) -> bool:
-    try:
-        # An ended process stays visible until its parent has looked.
-        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
-            return False
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @daemon.command("status")
