@@ -7,10 +7,11 @@ from importlib.metadata import PackageNotFoundError, version
 import psutil
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
 
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer
+from buoy_server.web.operations import Operation, document, json_of
+from buoy_server.web.shapes import ANYTHING, HEALTH, TEXT
 
 
 def product_version() -> str:
@@ -21,11 +22,13 @@ def product_version() -> str:
         return "0+unknown"
 
 
+@Operation("Whether the server answers", answers=json_of(HEALTH), public=True)
 async def healthz(_request: Request) -> Response:
     """GET /healthz. No token: it tells nothing but that the server answers."""
     return JSONAnswer({"status": "ok", "version": product_version()})
 
 
+@Operation("Counters in Prometheus' text format", answers={"text/plain": TEXT})
 def metrics(request: Request) -> Response:
     """GET /metrics: counters in Prometheus' text format."""
     services: Services = request.app.state.services
@@ -48,39 +51,7 @@ def metrics(request: Request) -> Response:
     return PlainTextResponse(text, media_type="text/plain; version=0.0.4")
 
 
+@Operation("This document", answers=json_of(ANYTHING))
 def openapi(request: Request) -> Response:
-    """GET /openapi.json: the routes with what their handlers say about themselves."""
-    paths: dict[str, dict[str, object]] = {}
-    for route in request.app.routes:
-        if isinstance(route, Route) and route.include_in_schema:
-            for method in sorted((route.methods or set()) - {"HEAD"}):
-                paths.setdefault(route.path.replace(":path}", "}"), {})[method.lower()] = _operation(route)
-    return JSONAnswer(
-        {
-            "openapi": "3.1.0",
-            "info": {"title": "buoy", "version": product_version()},
-            "paths": paths,
-            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-            "security": [{"token": []}],
-        }
-    )
-
-
-def _operation(route: Route) -> dict[str, object]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in route.param_convertors
-    ]
-    about = (route.endpoint.__doc__ or "").strip().splitlines()
-    return {
-        "operationId": route.name,
-        "summary": about[0] if about else route.name,
-        "parameters": parameters,
-        "responses": {
-            "200": {"description": "As asked"},
-            "default": {
-                "description": "What went wrong",
-                "content": {"application/problem+json": {"schema": {"type": "object"}}},
-            },
-        },
-    }
+    """GET /openapi.json: every route with what it takes and gives."""
+    return JSONAnswer(document(request.app.routes, product_version()))

@@ -14,10 +14,17 @@ from buoy_server.events import Nudge
 from buoy_server.query.catalogue import find_project
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer, integer
+from buoy_server.web.operations import Operation, Query, json_of
+from buoy_server.web.shapes import INT, REVISION, TEXT
 
 _WAIT_S_MAX = 60
 
 
+@Operation(
+    "Server-sent events, for ever: revisions of projects as they change",
+    query=(Query("p", TEXT, "Only this project"),),
+    answers={"text/event-stream": TEXT},
+)
 async def events(request: Request) -> Response:
     """GET /api/v1/events."""
     services: Services = request.app.state.services
@@ -39,6 +46,16 @@ def _event(nudge: Nudge) -> str:
     return f"event: rev\nid: {nudge.rev}\ndata: {data}\n\n"
 
 
+@Operation(
+    "The revision of a project; waits until it is above `since`",
+    path=("project",),
+    query=(
+        Query("since", INT, "Revision that the client has"),
+        Query("wait", {"type": "integer", "minimum": 0, "maximum": _WAIT_S_MAX}, "Seconds to wait at most"),
+    ),
+    answers=json_of(REVISION),
+    problems=(400, 404),
+)
 async def rev(request: Request) -> Response:
     """GET /api/v1/p/{project}/rev: answers when the revision is above `since`, or after `wait` seconds."""
     services: Services = request.app.state.services

@@ -18,11 +18,20 @@ from buoy_server.query.series import COLUMNS, PanelAnswer, PanelRequest, SeriesA
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer, integer, read_object
 from buoy_server.web.frames import MEDIA_TYPE, encode_stream
+from buoy_server.web.operations import Operation, json_of
+from buoy_server.web.shapes import BINARY, SERIES, SERIES_QUERY
 
 _PANELS_MAX = 200
 _SERIES_MAX = 5000
 
 
+@Operation(
+    "The series of several panels, reduced to what can be drawn",
+    path=("project",),
+    body=json_of(SERIES_QUERY),
+    answers=json_of(SERIES) | {MEDIA_TYPE: BINARY},
+    problems=(400, 404, 413),
+)
 async def series(request: Request) -> Response:
     """POST /api/v1/p/{project}/series:query. Panels are answered in the order of the request, each when it is ready."""
     services: Services = request.app.state.services

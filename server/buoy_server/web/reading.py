@@ -14,10 +14,26 @@ from buoy_server.query.run_page import describe_run
 from buoy_server.query.runs import DEFAULT_COLUMNS, RunsRequest, list_runs
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer, integer, read_object, tagged
+from buoy_server.web.operations import Operation, Query, json_of
+from buoy_server.web.shapes import (
+    HISTORY,
+    HISTORY_LIMIT,
+    HISTORY_RANK,
+    HISTORY_STREAM,
+    INT,
+    KEY_KIND,
+    KEYS,
+    PROJECTS,
+    RUN,
+    RUNS_PAGE,
+    RUNS_QUERY,
+    TEXT,
+)
 
 _KINDS = ("scalar", "text", "system")
 
 
+@Operation("All projects, the latest activity first", answers=json_of(PROJECTS), kept=True)
 def projects(request: Request) -> Response:
     """GET /api/v1/projects."""
     services: Services = request.app.state.services
@@ -26,6 +42,13 @@ def projects(request: Request) -> Response:
     return tagged(request, {"epoch": services.metadata.epoch, "projects": found})
 
 
+@Operation(
+    "Runs that match a filter, in the asked order, column by column",
+    path=("project",),
+    body=json_of(RUNS_QUERY),
+    answers=json_of(RUNS_PAGE),
+    problems=(400, 404, 413),
+)
 async def runs(request: Request) -> Response:
     """POST /api/v1/p/{project}/runs:query."""
     services: Services = request.app.state.services
@@ -61,6 +84,13 @@ def _runs_request(given: dict[str, object]) -> RunsRequest:
     )
 
 
+@Operation(
+    "Everything about one run, its points aside",
+    path=("project", "run"),
+    answers=json_of(RUN),
+    problems=(404,),
+    kept=True,
+)
 def run(request: Request) -> Response:
     """GET /api/v1/p/{project}/runs/{run}."""
     services: Services = request.app.state.services
@@ -70,6 +100,18 @@ def run(request: Request) -> Response:
     return tagged(request, {"epoch": services.metadata.epoch} | found)
 
 
+@Operation(
+    "The keys of a project or of one run",
+    path=("project",),
+    query=(
+        Query("kind", KEY_KIND, "Only keys of this kind"),
+        Query("run", TEXT, "Only keys that this run has"),
+        Query("since", INT, "Only keys that were new after this revision"),
+    ),
+    answers=json_of(KEYS),
+    problems=(400, 404),
+    kept=True,
+)
 def keys(request: Request) -> Response:
     """GET /api/v1/p/{project}/keys."""
     services: Services = request.app.state.services
@@ -84,6 +126,22 @@ def keys(request: Request) -> Response:
     return tagged(request, {"epoch": services.metadata.epoch, "rev": project.rev, "keys": found})
 
 
+@Operation(
+    "The complete history of a run, a page at a time: exact values, ordered by step",
+    path=("project", "run"),
+    query=(
+        Query("keys", TEXT, "Only rows that have all of these keys; separated by commas"),
+        Query("key", {"type": "array", "items": TEXT}, "The same for names with commas; may be repeated"),
+        Query("min_step", INT, "First step"),
+        Query("max_step", INT, "Last step, inside"),
+        Query("limit", HISTORY_LIMIT, "Rows at most; more if a step has several ranks"),
+        Query("cursor", TEXT, "What the page before gave"),
+        Query("stream", HISTORY_STREAM, "Logged or system metrics"),
+        Query("rank", HISTORY_RANK, "One row a step, or one for each rank"),
+    ),
+    answers=json_of(HISTORY),
+    problems=(400, 404),
+)
 def history(request: Request) -> Response:
     """GET /api/v1/p/{project}/runs/{run}/history."""
     services: Services = request.app.state.services

@@ -14,6 +14,8 @@ from starlette.responses import Response
 from buoy_server.errors import Busy, Malformed, Refused
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer, read_body
+from buoy_server.web.operations import Operation, json_of
+from buoy_server.web.shapes import BINARY, POSITION
 
 BODY_BYTES_MAX = BLOCK_RAW_BYTES_MAX + BLOCK_HEADER_BYTES + (1 << 20)
 
@@ -26,6 +28,12 @@ _QUEUE_MAX = 256
 _STREAM_ID = re.compile(r"[0-9a-f]{32}")
 
 
+@Operation(
+    "The next record that the server expects of a stream",
+    path=("stream",),
+    answers=json_of(POSITION),
+    problems=(400,),
+)
 async def position(request: Request) -> Response:
     """GET /api/v1/streams/{stream}: the next sequence the server expects."""
     services: Services = request.app.state.services
@@ -33,6 +41,13 @@ async def position(request: Request) -> Response:
     return JSONAnswer({"next_seq": await run_in_threadpool(services.ingest.position, stream_id)})
 
 
+@Operation(
+    "Blocks as they stand in the log; docs/format.md has them",
+    path=("stream",),
+    body={"application/vnd.buoy.blocks": BINARY},
+    answers=json_of(POSITION),
+    problems=(400, 409, 413, 503),
+)
 async def append(request: Request) -> Response:
     """POST /api/v1/streams/{stream}/blocks: blocks as they stand in the log."""
     services: Services = request.app.state.services

@@ -1,0 +1,291 @@
+"""The shapes of requests and answers, as JSON Schema.
+
+Names in upper case are schemas; those with a name of their own in the document are references into `COMPONENTS`.
+`value` stands for any logged or configured value in tagged form (`buoy_server.jsonvalues`). Members that are not in
+`optional` are always there. Times are microseconds since 1970 where the name ends with `_us`, else seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
+from buoy_server.query.history import LIMIT_MAX as HISTORY_LIMIT_MAX
+from buoy_server.query.runs import LIMIT_MAX as RUNS_LIMIT_MAX
+from buoy_server.query.series import COLUMNS
+
+Schema = dict[str, Any]
+
+COMPONENTS: dict[str, Schema] = {}
+"""The schemas that have a name."""
+
+
+def _named(name: str, about: str, schema: Schema) -> Schema:
+    COMPONENTS[name] = {"description": about} | schema
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(members: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
+    schema: Schema = {"type": "object", "properties": {**members, **(optional or {})}}
+    return schema | {"required": list(members)} if members else schema
+
+
+def _list(items: Schema, **more: Any) -> Schema:
+    return {"type": "array", "items": items} | more
+
+
+def _map(values: Schema) -> Schema:
+    return {"type": "object", "additionalProperties": values}
+
+
+def _one_of(words: Sequence[str]) -> Schema:
+    return {"type": "string", "enum": list(words)}
+
+
+def _or_null(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+TEXT: Schema = {"type": "string"}
+FLAG: Schema = {"type": "boolean"}
+INT: Schema = {"type": "integer"}
+COUNT: Schema = {"type": "integer", "minimum": 0}
+FLOAT: Schema = {"type": "number"}
+BINARY: Schema = {"type": "string", "format": "binary"}
+
+_VALUE = _named(
+    "Value",
+    'Any JSON value. Numbers that JSON has no word for are objects: {"$float": "nan"}, {"$int": "9007199254740993"}.',
+    {},
+)
+_NUMBER = _named(
+    "Number",
+    "A number, or the word for what JSON has no number for.",
+    {"anyOf": [FLOAT, _one_of(("NaN", "Infinity", "-Infinity"))]},
+)
+PROBLEM = _named(
+    "Problem",
+    "What went wrong (RFC 9457). `code` is for programs, `detail` for people.",
+    _object(
+        {"type": TEXT, "title": TEXT, "status": INT, "code": TEXT, "detail": TEXT},
+        {"next_seq": COUNT, "block": COUNT, "offset": COUNT},
+    ),
+)
+_STATE = _named(
+    "RunState",
+    "State of a run, of an attempt, or of one process of it.",
+    _one_of(("running", "finished", "failed", "killed", "crashed")),
+)
+
+HEALTH = _object({"status": {"const": "ok"}, "version": TEXT})
+ANYTHING: Schema = {"type": "object"}
+
+_PROJECT = _named(
+    "Project",
+    "A project with the number of its runs, and of those that run now.",
+    _object(
+        {
+            "id": TEXT,
+            "entity": TEXT,
+            "name": TEXT,
+            "rev": COUNT,
+            "runs": COUNT,
+            "live": COUNT,
+            "created_us": COUNT,
+            "last_activity_us": COUNT,
+        }
+    ),
+)
+PROJECTS = _object({"epoch": COUNT, "projects": _list(_PROJECT)})
+REVISION = _object({"epoch": COUNT, "rev": COUNT})
+
+_SORT = _object({"key": TEXT}, {"desc": FLAG})
+RUNS_QUERY = _named(
+    "RunsQuery",
+    "Which runs, in which order, which columns: the run's own, `config.<path>`, `summary.<key>`.",
+    _object(
+        {},
+        {
+            "filter": _or_null({"type": "object"}),
+            "sort": _or_null(_list(_SORT)),
+            "columns": _or_null(_list(TEXT)),
+            "offset": COUNT,
+            "limit": {"type": "integer", "minimum": 0, "maximum": RUNS_LIMIT_MAX},
+        },
+    ),
+)
+RUNS_PAGE = _named(
+    "RunsPage",
+    "Runs column by column; each column has as many values as there are ids.",
+    _object(
+        {"epoch": COUNT, "rev": COUNT, "total": COUNT, "ids": _list(TEXT), "columns": _map(_list(_VALUE))}
+    ),
+)
+
+_ATTEMPT = _named(
+    "Attempt",
+    "A start of the run; a resume is another one. Steps from `first_step` on supersede those of earlier attempts.",
+    _object({"attempt": COUNT, "started_us": COUNT, "first_step": _or_null(INT), "state": _STATE}),
+)
+_WRITER = _named(
+    "Writer",
+    "A process of the run.",
+    _object(
+        {
+            "id": TEXT,
+            "attempt": COUNT,
+            "records_dropped": COUNT,
+            "rank": COUNT,
+            "local_rank": COUNT,
+            "world_size": COUNT,
+            "host": TEXT,
+            "pid": COUNT,
+            "state": _STATE,
+            "exit_code": _or_null(INT),
+            "last_step": _or_null(INT),
+            "started_us": COUNT,
+            "ended_us": _or_null(COUNT),
+        }
+    ),
+)
+_METRIC = _named(
+    "MetricDefinition",
+    "What define_metric() said of a key, or of all keys that begin with what is before a star.",
+    _object(
+        {"name": TEXT},
+        {
+            "step_metric": TEXT,
+            "step_sync": FLAG,
+            "hidden": FLAG,
+            "summary": _list(TEXT),
+            "goal": _one_of(("minimize", "maximize")),
+        },
+    ),
+)
+_GAP = _named(
+    "Gap", "Records that are lost for good.", _object({"first_seq": COUNT, "records": COUNT, "text": TEXT})
+)
+_EVENT = _named(
+    "Event",
+    "Something that happened to the run.",
+    _object(
+        {
+            "time_us": COUNT,
+            "level": _one_of(("info", "warn", "error")),
+            "code": TEXT,
+            "text": TEXT,
+            "details": _VALUE,
+        }
+    ),
+)
+RUN = _named(
+    "Run",
+    "Everything about one run, its points aside.",
+    _object(
+        {
+            "epoch": COUNT,
+            "rev": COUNT,
+            "id": TEXT,
+            "entity": TEXT,
+            "project": TEXT,
+            "name": TEXT,
+            "notes": TEXT,
+            "tags": _list(TEXT),
+            "group": TEXT,
+            "job_type": TEXT,
+            "host": TEXT,
+            "state": _STATE,
+            "exit_code": _or_null(INT),
+            "created_us": COUNT,
+            "started_us": COUNT,
+            "ended_us": _or_null(COUNT),
+            "heartbeat_us": COUNT,
+            "config": _map(_VALUE),
+            "summary": _map(_VALUE),
+            "metadata": _VALUE,
+            "metrics": _list(_METRIC),
+            "attempts": _list(_ATTEMPT),
+            "writers": _list(_WRITER),
+            "gaps": _list(_GAP),
+            "events": _list(_EVENT),
+        }
+    ),
+)
+
+KEY_KIND = _one_of(("scalar", "text", "system"))
+_KEY = _named(
+    "Key",
+    "A key of the catalogue: how many runs have it, at which ranks, and how many values there are.",
+    _object(
+        {
+            "key": TEXT,
+            "kind": KEY_KIND,
+            "runs": COUNT,
+            "ranks": _list(COUNT),
+            "n": COUNT,
+            "last_step": _or_null(INT),
+            "step_metric": _or_null(TEXT),
+        }
+    ),
+)
+KEYS = _object({"epoch": COUNT, "rev": COUNT, "keys": _list(_KEY)})
+
+HISTORY_LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT_MAX}
+HISTORY_STREAM = _one_of(("default", "system"))
+HISTORY_RANK = _one_of(("0", "all"))
+_ROW = _named(
+    "HistoryRow",
+    "The values of one step by key, with `_step`, `_timestamp` and `_runtime`, and `_rank` if all were asked for.",
+    _map(_VALUE),
+)
+HISTORY = _object({"rows": _list(_ROW), "cursor": _or_null(TEXT)})
+
+_RUN_IDS = _list(TEXT)
+_PANEL = _named(
+    "Panel",
+    "Series to draw: all pairs of keys and runs, in at most `px` buckets.",
+    _object(
+        {"keys": _list(TEXT), "runs": {"anyOf": [_RUN_IDS, _object({"ids": _RUN_IDS})]}},
+        {
+            "id": {"type": "integer", "minimum": 0, "maximum": (1 << 32) - 1},
+            "x": _one_of(("step", "rel", "wall")),
+            "exp": _or_null({"type": "integer", "minimum": EXPONENT_MIN, "maximum": EXPONENT_MAX}),
+            "px": {"type": "integer", "minimum": 1, "maximum": PIXELS_MAX},
+            "range": _or_null(_list(FLOAT, minItems=2, maxItems=2)),
+            "cols": _or_null(_list(_one_of(COLUMNS))),
+            "have": _or_null(_map(INT)),
+            "system": FLAG,
+        },
+    ),
+)
+SERIES_QUERY = _named(
+    "SeriesQuery", "Panels; docs/format.md has the rest.", _object({"panels": _list(_PANEL)})
+)
+_EXTENT = dict.fromkeys(("last_x", "last_t", "x_min", "x_max"), FLOAT) | {"n_total": COUNT, "last_y": _NUMBER}
+_SERIES = _named(
+    "Series",
+    "One series: `kind` tells which columns there are. Buckets have `idx` and the asked ones of n, min, max, last, "
+    "mean; raw points have x and y.",
+    _object(
+        {
+            "run": TEXT,
+            "key": TEXT,
+            "rank": COUNT,
+            "kind": _one_of(("buckets", "raw", "absent", "unchanged")),
+            "rev": COUNT,
+            "gen": INT,
+        },
+        _EXTENT
+        | {"first_bucket": INT, "idx": _list(COUNT), "n": _list(COUNT)}
+        | dict.fromkeys(("min", "max", "last", "mean", "x", "y"), _list(_NUMBER)),
+    ),
+)
+_PANEL_ANSWER = _named(
+    "PanelAnswer",
+    "A panel's series; buckets are 2^exp wide and anchored at 0.",
+    _object({"id": COUNT, "exp": INT, "rev": COUNT, "series": _list(_SERIES)}),
+)
+SERIES = _object({"epoch": COUNT, "rev": COUNT, "panels": _list(_PANEL_ANSWER)})
+
+POSITION = _object({"next_seq": COUNT})
