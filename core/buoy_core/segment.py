@@ -24,6 +24,7 @@ from buoy_core.format import (
     SPOOL_SEALED_AT,
     SPOOL_SEEN_AT,
     SPOOL_START_AT,
+    SPOOL_STOP_SEEN_AT,
     VERSION,
     spool_segment_name,
 )
@@ -156,6 +157,15 @@ class Segment:
     @control.setter
     def control(self, value: int) -> None:
         self._words[SPOOL_CONTROL_AT // 4] = value
+
+    @property
+    def stop_seen(self) -> int:
+        """1: the request to stop has interrupted the writer's process."""
+        return self._words[SPOOL_STOP_SEEN_AT // 4]
+
+    @stop_seen.setter
+    def stop_seen(self, value: int) -> None:
+        self._words[SPOOL_STOP_SEEN_AT // 4] = value
 
     @property
     def seen_ns(self) -> int:

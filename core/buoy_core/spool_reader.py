@@ -5,7 +5,7 @@
            ^offset                    ^committed
 
 Invariant: `offset` is always at the beginning of a frame, or at the end of what is committed. The reader only ever
-writes the daemon's words of the header.
+writes the daemon's words of the header, and in the writer's place that a stop was seen.
 """
 
 from __future__ import annotations
@@ -188,6 +188,15 @@ class SpoolReaderBase:
         for segment in {id(each): each for each in (self._current, self._latest())}.values():
             segment.control = word
             segment.seen_ns = time.monotonic_ns()
+
+    @property
+    def stop_seen(self) -> bool:
+        """Whether the request to stop has interrupted the writer's process."""
+        return bool(self._latest().stop_seen)
+
+    def mark_stop_seen(self) -> None:
+        """Answers in the writer's place: its process is interrupted in another way, and must not be twice."""
+        self._latest().stop_seen = 1
 
     @property
     def committed(self) -> int:

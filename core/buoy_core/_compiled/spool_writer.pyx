@@ -103,6 +103,8 @@ cdef enum:
     LAST_AT = 140
     DROPPED_AT = 144
     CONTROL_AT = 192
+    CONTROL_STOP = 2
+    STOP_SEEN_AT = 196
     SEEN_AT = 200
     ROLL_RETRY_NS = 500000000
     SPOOL_LIMIT = -1
@@ -120,12 +122,14 @@ cdef void* numpy_float64 = NULL
 # `buoy_core.values` needs json and datetime, which `import buoy` must not. So the first writer imports it,
 # not the first `log()`: a signal handler may interrupt that by its own while the module is half imported.
 cdef object values = None
+cdef object interruption = None
 
 
-cdef int import_values() except -1:
-    global values
-    from buoy_core import values as module
-    values = module
+cdef int import_modules() except -1:
+    global interruption, values
+    from buoy_core import interruption as interruption_module, values as values_module
+    interruption = interruption_module
+    values = values_module
     return 0
 
 
@@ -242,7 +246,7 @@ cdef class Writer:
     ):
         if self.slots is not None:
             raise TypeError("a writer is made only once")
-        import_values()
+        import_modules()
         prepare_directory(directory, writer_id, segment_bytes)
         self.directory = os.fspath(directory)
         self.path = os.fsencode(directory)
@@ -383,6 +387,7 @@ cdef class Writer:
         cdef RowSizes sizes
         cdef uint64_t time_us
         cdef Py_ssize_t at
+        cdef uint32_t control = 0
         if not given:
             step = self.current_step
         if n:
@@ -391,10 +396,22 @@ cdef class Writer:
             if sizes.record > RECORD_BYTES_MAX:
                 raise ValueError(f"a row of {sizes.record} bytes; at most {RECORD_BYTES_MAX} are possible")
             self.put_row(items, n, &sizes, step, time_us)
+            control = load_acquire32(self.segment.map + CONTROL_AT)
         if step >= self.current_step:
             self.current_step = step + 1 if advance and step != INT64_MAX else step
         for at in range(n):
             note(&items[at])
+        if control & CONTROL_STOP:
+            self.heed_stop()
+        return 0
+
+    cdef int heed_stop(self) except -1:
+        """Interrupts the process, once: what it logs while it saves its state and ends is welcome."""
+        # Forgetting an older value may have run a finaliser of the caller, and that may have closed the writer.
+        if self.is_closed or load_acquire32(self.segment.map + STOP_SEEN_AT):
+            return 0
+        store_release32(self.segment.map + STOP_SEEN_AT, 1)
+        interruption.interrupt()
         return 0
 
     cdef void put_row(

@@ -15,10 +15,11 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from zlib import crc32
 
-from buoy_core import machine
+from buoy_core import interruption, machine
 from buoy_core.chunk import KeyStatistics
 from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import (
+    CONTROL_STOP,
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
     FREE_BYTES_MIN,
@@ -111,6 +112,8 @@ class Writer:
             commit: whether the next `log()` goes to the next step; None = True if `step` is None.
 
         Raises:
+            KeyboardInterrupt: the run was asked to stop, and the process handles no SIGINT; the row was written.
+                With a handler that one is called instead, as at Ctrl-C. Either happens once a request.
             TypeError: a key or a value cannot be taken; nothing was written.
             ValueError: the row would have more than 64 MiB; nothing was written.
             ClosedWriter, ForkedWriter: see there.
@@ -123,6 +126,14 @@ class Writer:
         time_us = self.fixed_time_us or wall_clock_us()
         advance = step is None if commit is None else bool(commit)
         self._run(lambda: self._write_row(row, numbers, others, wanted, advance, time_us))
+        if row and not self._closed and self._segment.control & CONTROL_STOP:
+            self._heed_stop()
+
+    def _heed_stop(self) -> None:
+        """Interrupts the process, once: what it logs while it saves its state and ends is welcome."""
+        if not self._segment.stop_seen:
+            self._segment.stop_seen = 1
+            interruption.interrupt()
 
     def append(self, record: bytes) -> bool:
         """Appends a serialised `buoy.v1.Record`.
@@ -291,7 +302,7 @@ class Writer:
         try:
             new = self._create(old.index + 1, old.base + old.committed, capacity)
             new.dropped = self._dropped
-            new.control, new.seen_ns = old.control, old.seen_ns
+            new.control, new.stop_seen, new.seen_ns = old.control, old.stop_seen, old.seen_ns
             new.publish()
         except SpoolFull:
             self._retry_at_ns, self._retry_bytes = now_ns + ROLL_RETRY_NS, size
