@@ -15,9 +15,9 @@ MESSAGE = "buoy: the run was asked to stop"
 def interrupt() -> None:
     """Interrupts the main thread, whichever thread calls.
 
-    Where a handler of Python's is installed for SIGINT it runs, be it the default one, a framework's or the user's: what
-    saves a checkpoint at Ctrl-C does so here. A process started with `&` or `nohup` ignores SIGINT and has no handler;
-    it gets the exception that the default handler would raise.
+    Where a handler of Python's is installed for SIGINT it runs, be it the default one, a framework's or the user's:
+    what saves a checkpoint at Ctrl-C does so here. A process started with `&` or `nohup` ignores SIGINT and has no
+    handler; it gets the exception that the default handler would raise.
 
     Raises:
         KeyboardInterrupt: there is no handler, and this is the main thread.

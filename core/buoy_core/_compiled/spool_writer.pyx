@@ -407,7 +407,7 @@ cdef class Writer:
 
     cdef int heed_stop(self) except -1:
         """Interrupts the process, once: what it logs while it saves its state and ends is welcome."""
-        # Forgetting an older value may have run a finaliser of the caller, and that may have closed the writer.
+        # Forgetting an older value may have run a finaliser of the caller, which may have closed the writer.
         if self.is_closed or load_acquire32(self.segment.map + STOP_SEEN_AT):
             return 0
         store_release32(self.segment.map + STOP_SEEN_AT, 1)
