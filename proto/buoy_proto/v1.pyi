@@ -216,7 +216,7 @@ class RunInfo(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ...) -> None: ...
 
 class WriterStart(_message.Message):
-    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer")
+    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer", "launch_id", "branch")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_US_FIELD_NUMBER: _ClassVar[int]
@@ -231,6 +231,8 @@ class WriterStart(_message.Message):
     TELEMETRY_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PARENT_WRITER_FIELD_NUMBER: _ClassVar[int]
+    LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     run: RunInfo
     time_unix_us: int
@@ -245,7 +247,19 @@ class WriterStart(_message.Message):
     telemetry: bool
     attempt: int
     parent_writer: bytes
-    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ...) -> None: ...
+    launch_id: bytes
+    branch: Branch
+    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ...) -> None: ...
+
+class Branch(_message.Message):
+    __slots__ = ("run_id", "step", "attempt_unix_us")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    step: int
+    attempt_unix_us: int
+    def __init__(self, run_id: _Optional[str] = ..., step: _Optional[int] = ..., attempt_unix_us: _Optional[int] = ...) -> None: ...
 
 class WriterEnd(_message.Message):
     __slots__ = ("writer_id", "state", "exit_code", "time_unix_us", "records_dropped")
@@ -262,7 +276,7 @@ class WriterEnd(_message.Message):
     def __init__(self, writer_id: _Optional[bytes] = ..., state: _Optional[_Union[RunState, str]] = ..., exit_code: _Optional[int] = ..., time_unix_us: _Optional[int] = ..., records_dropped: _Optional[int] = ...) -> None: ...
 
 class StreamStart(_message.Message):
-    __slots__ = ("stream_id", "run", "attempt", "machine_id", "host", "time_unix_us", "daemon_version")
+    __slots__ = ("stream_id", "run", "attempt", "machine_id", "host", "time_unix_us", "daemon_version", "launch_id", "branch")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
@@ -270,6 +284,8 @@ class StreamStart(_message.Message):
     HOST_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     DAEMON_VERSION_FIELD_NUMBER: _ClassVar[int]
+    LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
+    BRANCH_FIELD_NUMBER: _ClassVar[int]
     stream_id: bytes
     run: RunInfo
     attempt: int
@@ -277,7 +293,9 @@ class StreamStart(_message.Message):
     host: str
     time_unix_us: int
     daemon_version: str
-    def __init__(self, stream_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., machine_id: _Optional[str] = ..., host: _Optional[str] = ..., time_unix_us: _Optional[int] = ..., daemon_version: _Optional[str] = ...) -> None: ...
+    launch_id: bytes
+    branch: Branch
+    def __init__(self, stream_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., machine_id: _Optional[str] = ..., host: _Optional[str] = ..., time_unix_us: _Optional[int] = ..., daemon_version: _Optional[str] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
     __slots__ = ()

@@ -28,6 +28,8 @@ class Stream:
         name: str = "",
         start_us: int = START_US,
         host: str = "host1",
+        launch: bytes = b"",
+        branch: v1.Branch | None = None,
     ) -> None:
         self.stream_id = secrets.token_bytes(16)
         self.info = v1.RunInfo(entity=entity, project=project, run_id=run_id, name=name)
@@ -43,6 +45,8 @@ class Stream:
             machine_id="m",
             host=host,
             time_unix_us=start_us,
+            launch_id=launch,
+            branch=branch,
         )
         self.host = host
         self.add([v1.Record(stream_start=start)], ZERO_ID)

@@ -12,29 +12,34 @@ from buoy_proto import v1
 from sqlalchemy import Connection, select, update
 
 from buoy_server.errors import Malformed
+from buoy_server.ingest.attempts import find_attempt
 from buoy_server.ingest.changes import clean
 from buoy_server.ingest.streams import StreamState, load_state
 from buoy_server.metadata.engine import Metadata, digest
-from buoy_server.metadata.schema import ATTEMPTS, KEYS, PROJECTS, RUNS, STREAMS
+from buoy_server.metadata.schema import KEYS, PROJECTS, RUNS, STREAMS
 
 DEFAULT_ENTITY = "local"
 DEFAULT_PROJECT = "uncategorized"
 _NAME_CHARACTERS_MAX = 256
+_INT64_MAX = (1 << 63) - 1
 
 
 def create_stream(metadata: Metadata, start: v1.StreamStart) -> StreamState:
-    """The stream that a StreamStart announces, with its run and project made if needed."""
+    """The stream that a StreamStart announces, with its run, attempt and project made if needed."""
     stream_id = start.stream_id.hex()
-    started_us = min(start.time_unix_us, (1 << 63) - 1)
-    attempt = max(1, start.attempt)
-    if attempt >= 1 << 31:
-        raise Malformed("bad_record", f"{attempt} is too large for an attempt.")
+    started_us = min(start.time_unix_us, _INT64_MAX)
+    source = path_name(start.branch.run_id) if start.HasField("branch") else ""
+    rewinds = source != "" and source == path_name(start.run.run_id)
     with metadata.write() as connection:
         project = _project(metadata, connection, start.run, started_us)
-        run = _run(metadata, connection, project, start.run, started_us)
-        fresh = {"run": run, "attempt": attempt, "started_us": started_us, "first_step": None}
-        connection.execute(
-            metadata.upsert(ATTEMPTS).values(fresh).on_conflict_do_nothing(index_elements=["run", "attempt"])
+        run = _run(metadata, connection, project, start, started_us, parent="" if rewinds else source)
+        attempt = find_attempt(
+            metadata,
+            connection,
+            run,
+            start,
+            started_us=started_us,
+            first_step=min(start.branch.step, _INT64_MAX - 1) + 1 if rewinds else None,
         )
         stream = {
             "stream_id": stream_id,
@@ -126,7 +131,16 @@ def _project(metadata: Metadata, connection: Connection, info: v1.RunInfo, now_u
     return int(connection.execute(found).scalar_one())
 
 
-def _run(metadata: Metadata, connection: Connection, project: int, info: v1.RunInfo, now_us: int) -> int:
+def _run(
+    metadata: Metadata,
+    connection: Connection,
+    project: int,
+    start: v1.StreamStart,
+    now_us: int,
+    *,
+    parent: str,
+) -> int:
+    info = start.run
     run_id = path_name(info.run_id)
     fresh = {
         "project": project,
@@ -145,12 +159,23 @@ def _run(metadata: Metadata, connection: Connection, project: int, info: v1.RunI
         "config": "{}",
         "metadata": "{}",
         "rev": 0,
+        "parent": "",
+        "parent_us": 0,
     }
     connection.execute(
         metadata.upsert(RUNS).values(fresh).on_conflict_do_nothing(index_elements=["project", "run_id"])
     )
     found = select(RUNS.c.id).where(RUNS.c.project == project, RUNS.c.run_id == run_id)
-    return int(connection.execute(found).scalar_one())
+    run = int(connection.execute(found).scalar_one())
+    if parent:
+        # A later attempt, which says nothing of the fork, may have come first.
+        fork = {
+            "parent": parent,
+            "parent_step": min(start.branch.step, _INT64_MAX - 1),
+            "parent_us": min(start.branch.attempt_unix_us, _INT64_MAX),
+        }
+        connection.execute(update(RUNS).where(RUNS.c.id == run, RUNS.c.parent == "").values(fork))
+    return run
 
 
 def path_name(name: str) -> str:

@@ -45,6 +45,10 @@ RUNS = Table(
     *_big("heartbeat_us"),
     *_text("config", "metadata"),
     *_big("rev"),
+    *_text("parent"),
+    Column("parent_step", BigInteger),
+    *_big("parent_us"),
+    Column("deleted_us", BigInteger),
 )
 
 ATTEMPTS = Table(
@@ -54,6 +58,7 @@ ATTEMPTS = Table(
     *_small("attempt"),
     *_big("started_us"),
     Column("first_step", BigInteger),
+    *_text("launch"),
 )
 
 STREAMS = Table(

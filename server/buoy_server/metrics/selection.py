@@ -1,7 +1,8 @@
 """Which points a question is about, as SQL with bound parameters.
 
 A later attempt supersedes the steps of the earlier ones from its first step on, so of an earlier attempt only the
-steps below a limit count. Nothing is deleted: the limit is part of each question.
+steps below a limit count. A fork begins with the steps of its parent, which stand in the table once, under the parent's
+id. Nothing is deleted or copied: limits and parents are part of each question.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 
 SeriesKey = tuple[int, int, int]
 """(run, key, rank), by their ids."""
+
+STEP_MIN = -(1 << 63)
 
 _COLUMNS = (("run", "UInt64"), ("key", "UInt32"), ("rank", "UInt32"))
 
@@ -25,68 +28,114 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Inherited:
+    """Steps of `source` below `below` count as steps of `run`, but for what the limits of `source` exclude."""
+
+    run: int
+    source: int
+    below: int
+    limits: Sequence[Limit] = field(default=())
+
+
+@dataclass(frozen=True)
 class Selection:
     """Points of some series.
 
     Attributes:
         series: Which; not empty.
         limits: Superseded parts; must be empty for system metrics.
+        inherited: Parts of other runs that belong to these; must be empty for system metrics.
         ascending: Every series' steps strictly ascend in the log, so there is nothing to deduplicate.
         steps: Only these steps, both ends inside.
     """
 
     series: Sequence[SeriesKey]
     limits: Sequence[Limit] = field(default=())
+    inherited: Sequence[Inherited] = field(default=())
     ascending: bool = True
     steps: tuple[int, int] | None = None
 
-    def where(self) -> tuple[str, dict[str, object]]:
-        """The condition and its parameters."""
-        terms: list[str] = []
-        parameters: dict[str, object] = {}
-        combinations = 1
-        for position, (name, type_) in enumerate(_COLUMNS):
-            values = sorted({series[position] for series in self.series})
-            combinations *= len(values)
-            if len(values) == 1:
-                terms.append(f"{name} = {{{name}:{type_}}}")
-                parameters[name] = values[0]
-            else:
-                terms.append(f"{name} IN {{{name}s:Array({type_})}}")
-                parameters[f"{name}s"] = values
-        if combinations > len(set(self.series)):
-            terms.append("(run, key, rank) IN {series:Array(Tuple(UInt64, UInt32, UInt32))}")
-            parameters["series"] = list(self.series)
-        if self.steps is not None:
-            terms.append("step >= {low:Int64} AND step <= {high:Int64}")
-            parameters |= {"low": self.steps[0], "high": self.steps[1]}
-        for number, limit in enumerate(self.limits):
-            terms.append(
-                f"NOT (run = {{run{number}:UInt64}} AND attempt = {{attempt{number}:UInt32}} "
-                f"AND step >= {{step{number}:Int64}})"
+    def table(self, table: str, columns: Sequence[str]) -> tuple[str, dict[str, object]]:
+        """A table expression with the asked columns of every point that counts; a step may still be there twice."""
+        condition, parameters = self._where()
+        parts = [f"SELECT {', '.join(columns)} FROM {table} WHERE {condition}"]
+        for number, item in enumerate(self.inherited):
+            mine = [series for series in self.series if series[0] == item.run]
+            if not mine:
+                continue
+            condition, more = self._where_inherited(item, mine, f"p{number}_")
+            parameters |= more
+            # The parent's points under the fork's id. The inner name must not be read in the condition.
+            names = ", ".join(
+                f"{{p{number}_as:UInt64}} AS run" if name == "run" else name for name in columns
             )
-            parameters |= {
-                f"run{number}": limit.run,
-                f"attempt{number}": limit.attempt,
-                f"step{number}": limit.step,
-            }
-        return " AND ".join(terms), parameters
+            parts.append(f"SELECT {names} FROM (SELECT * FROM {table} WHERE {condition})")
+        return f"({' UNION ALL '.join(parts)})", parameters
 
     def source(
         self, table: str = "points", columns: Sequence[str] = ("time_us", "value")
     ) -> tuple[str, dict[str, object]]:
         """A table expression with run, key, rank, step and the asked columns; the latest of each step."""
-        condition, parameters = self.where()
         if self.ascending:
-            return (
-                f"(SELECT run, key, rank, step, {', '.join(columns)} FROM {table} WHERE {condition})",
-                parameters,
-            )
+            return self.table(table, ("run", "key", "rank", "step", *columns))
+        needed = dict.fromkeys(("run", "key", "rank", "step", "attempt", "seq", *columns))
+        points, parameters = self.table(table, tuple(needed))
         # The outer names differ from the inner ones: an alias that shadows a column would be read in its place.
         latest = ", ".join(f"argMax({name}, (attempt, seq)) AS latest_{name}" for name in columns)
         renamed = ", ".join(f"latest_{name} AS {name}" for name in columns)
         return (
             f"(SELECT run, key, rank, step, {renamed} FROM (SELECT run, key, rank, step, {latest} "
-            f"FROM {table} WHERE {condition} GROUP BY run, key, rank, step))",
+            f"FROM {points} GROUP BY run, key, rank, step))",
             parameters,
         )
+
+    def _where(self) -> tuple[str, dict[str, object]]:
+        terms, parameters = _series_terms(self.series, "")
+        self._add_steps(terms, parameters)
+        _add_limits(terms, parameters, self.limits, "")
+        return " AND ".join(terms), parameters
+
+    def _where_inherited(
+        self, item: Inherited, mine: Sequence[SeriesKey], prefix: str
+    ) -> tuple[str, dict[str, object]]:
+        terms, parameters = _series_terms([(item.source, key, rank) for _, key, rank in mine], prefix)
+        self._add_steps(terms, parameters)
+        terms.append(f"step < {{{prefix}below:Int64}}")
+        _add_limits(terms, parameters, item.limits, prefix)
+        return " AND ".join(terms), parameters | {f"{prefix}below": item.below, f"{prefix}as": item.run}
+
+    def _add_steps(self, terms: list[str], parameters: dict[str, object]) -> None:
+        if self.steps is not None:
+            terms.append("step >= {low:Int64} AND step <= {high:Int64}")
+            parameters |= {"low": self.steps[0], "high": self.steps[1]}
+
+
+def _series_terms(series: Sequence[SeriesKey], prefix: str) -> tuple[list[str], dict[str, object]]:
+    """Conditions that only these series' points meet. Names of parameters begin with `prefix`."""
+    terms: list[str] = []
+    parameters: dict[str, object] = {}
+    combinations = 1
+    for position, (name, type_) in enumerate(_COLUMNS):
+        values = sorted({item[position] for item in series})
+        combinations *= len(values)
+        if len(values) == 1:
+            terms.append(f"{name} = {{{prefix}{name}:{type_}}}")
+            parameters[f"{prefix}{name}"] = values[0]
+        else:
+            terms.append(f"{name} IN {{{prefix}{name}s:Array({type_})}}")
+            parameters[f"{prefix}{name}s"] = values
+    if combinations > len(set(series)):
+        terms.append(f"(run, key, rank) IN {{{prefix}series:Array(Tuple(UInt64, UInt32, UInt32))}}")
+        parameters[f"{prefix}series"] = list(series)
+    return terms, parameters
+
+
+def _add_limits(
+    terms: list[str], parameters: dict[str, object], limits: Sequence[Limit], prefix: str
+) -> None:
+    for number, limit in enumerate(limits):
+        at = f"{prefix}{number}"
+        terms.append(
+            f"NOT (run = {{run{at}:UInt64}} AND attempt = {{attempt{at}:UInt32}} AND step >= {{step{at}:Int64}})"
+        )
+        parameters |= {f"run{at}": limit.run, f"attempt{at}": limit.attempt, f"step{at}": limit.step}

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, func, select
 
 from buoy_server.errors import Missing
 from buoy_server.metadata.engine import digest
-from buoy_server.metadata.schema import ATTEMPTS, KEYS, METRIC_DEFS, PROJECTS, RUNS, SERIES
-from buoy_server.metrics.selection import Limit
+from buoy_server.metadata.schema import KEYS, METRIC_DEFS, PROJECTS, RUNS, SERIES
+from buoy_server.query.lineage import Lineage, belongs, lineages_of
 
 _IN_MAX = 500
 
@@ -119,31 +119,6 @@ def keys_by_name(
     return found
 
 
-def limits_of(connection: Connection, runs: Iterable[int]) -> dict[int, list[Limit]]:
-    """For each run with superseded attempts, from which step on each of them is superseded."""
-    attempts: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for part in _parts(list(runs)):
-        rows = connection.execute(
-            select(ATTEMPTS.c.run, ATTEMPTS.c.attempt, ATTEMPTS.c.first_step)
-            .where(ATTEMPTS.c.run.in_(part), ATTEMPTS.c.first_step.is_not(None))
-            .order_by(ATTEMPTS.c.run, ATTEMPTS.c.attempt)
-        )
-        for row in rows:
-            attempts[row.run].append((row.attempt, row.first_step))
-    return {run: superseded(run, listed) for run, listed in attempts.items() if len(listed) > 1}
-
-
-def superseded(run: int, attempts: Sequence[tuple[int, int]]) -> list[Limit]:
-    """The limits of a run from its attempts as (number, first step), ascending by number. The last one has none."""
-    limits: list[Limit] = []
-    lowest: int | None = None
-    for attempt, first_step in reversed(attempts):
-        if lowest is not None:
-            limits.append(Limit(run, attempt, lowest))
-        lowest = first_step if lowest is None else min(lowest, first_step)
-    return limits[::-1]
-
-
 def list_keys(
     connection: Connection, project: Project, run: int | None, kind: str | None, since: int
 ) -> list[dict[str, object]]:
@@ -171,7 +146,8 @@ def list_keys(
         .distinct()
     )
     if run is not None:
-        chosen, ranks = chosen.where(SERIES.c.run == run), ranks.where(SERIES.c.run == run)
+        mine = belongs(run, lineages_of(connection, [run]).get(run, Lineage()))
+        chosen, ranks = chosen.where(mine), ranks.where(mine)
     ranks_of: dict[int, list[int]] = defaultdict(list)
     for row in connection.execute(ranks.order_by(SERIES.c.rank)):
         ranks_of[row.key].append(row.rank)

@@ -17,8 +17,9 @@ from buoy_server.jsonvalues import number
 from buoy_server.metadata.engine import Metadata
 from buoy_server.metadata.schema import KEYS, SERIES
 from buoy_server.metrics.reader import Columns, MetricsReader
-from buoy_server.metrics.selection import Limit, Selection, SeriesKey
-from buoy_server.query.catalogue import find_project, find_run, limits_of
+from buoy_server.metrics.selection import Selection, SeriesKey
+from buoy_server.query.catalogue import find_project, find_run
+from buoy_server.query.lineage import Lineage, belongs, lineages_of
 
 LIMIT_MAX = 10_000
 _STEP_MIN, _STEP_MAX = -(1 << 63), (1 << 63) - 1
@@ -76,11 +77,13 @@ class HistoryQuery:
         low, high = _start(request), _STEP_MAX if request.max_step is None else request.max_step
         with self._metadata.read() as connection:
             run = find_run(connection, find_project(connection, path), run_id)
-            limits = [] if request.system else limits_of(connection, [run.id]).get(run.id, [])
+            lineage = (
+                Lineage() if request.system else lineages_of(connection, [run.id]).get(run.id, Lineage())
+            )
             rows = connection.execute(
                 select(SERIES.c.key, SERIES.c.rank, SERIES.c.n, SERIES.c.texts, KEYS.c.name)
                 .join(KEYS, KEYS.c.id == SERIES.c.key)
-                .where(SERIES.c.run == run.id, KEYS.c.system == int(request.system))
+                .where(belongs(run.id, lineage), KEYS.c.system == int(request.system))
                 .order_by(KEYS.c.name, SERIES.c.rank)
             )
             series = _choose(
@@ -88,8 +91,8 @@ class HistoryQuery:
             )
         if not series or low > high or not set(request.keys) <= {item.name for item in series}:
             return [], None
-        end = self._end(series, limits, low, high, request)
-        found = self._rows(series, limits, (low, end), run.started_us, request)
+        end = self._end(series, lineage, low, high, request)
+        found = self._rows(series, lineage, (low, end), run.started_us, request)
         more = end < high
         if len(found) > request.limit:
             # The cursor counts steps, so all ranks of a step stay on one page.
@@ -99,34 +102,36 @@ class HistoryQuery:
         return [row for _, row in found], cursor
 
     def _end(
-        self, series: Sequence[_Series], limits: Sequence[Limit], low: int, high: int, request: HistoryRequest
+        self, series: Sequence[_Series], lineage: Lineage, low: int, high: int, request: HistoryRequest
     ) -> int:
         """The last step of the page: where the bounding key has had `limit` rows."""
         points = [item for item in series if item.n >= item.texts] or list(series)
         bound = (min if request.keys else max)(points, key=lambda item: max(item.n, item.texts))
         table = "points" if bound.n >= bound.texts else "texts"
-        condition, parameters = Selection([bound.id], limits, steps=(low, high)).where()
-        sql = (
-            f"SELECT step FROM {table} WHERE {condition} ORDER BY run, key, rank, attempt, step "
-            f"LIMIT 1 OFFSET {{offset:UInt64}}"
-        )
-        if limits:
+        selection = Selection([bound.id], lineage.limits, lineage.inherited, steps=(low, high))
+        if lineage.limits or lineage.inherited:
             # Attempts follow each other in the table but may start before the one before has ended.
-            sql = f"SELECT DISTINCT step FROM {table} WHERE {condition} ORDER BY step LIMIT 1 OFFSET {{offset:UInt64}}"
+            rows, parameters = selection.table(table, ("step",))
+            sql = f"SELECT DISTINCT step FROM {rows} ORDER BY step"
+        else:
+            rows, parameters = selection.table(table, ("run", "key", "rank", "attempt", "step"))
+            sql = f"SELECT step FROM {rows} ORDER BY run, key, rank, attempt, step"
+        sql += " LIMIT 1 OFFSET {offset:UInt64}"
         steps = self._reader.query(sql, parameters | {"offset": request.limit - 1})["step"]
         return int(steps[0]) if len(steps) else high
 
     def _rows(
         self,
         series: Sequence[_Series],
-        limits: Sequence[Limit],
+        lineage: Lineage,
         steps: tuple[int, int],
         start_us: int,
         request: HistoryRequest,
     ) -> list[tuple[tuple[int, int], dict[str, object]]]:
         """The rows of some steps, by (step, rank)."""
         names = {item.id: item.name for item in series}
-        selection = Selection([item.id for item in series], limits, ascending=False, steps=steps)
+        ids = [item.id for item in series]
+        selection = Selection(ids, lineage.limits, lineage.inherited, ascending=False, steps=steps)
         rows: dict[tuple[int, int], dict[str, object]] = {}
         times: dict[tuple[int, int], int] = {}
         for table, columns in (("points", ("time_us", "value", "kind")), ("texts", ("time_us", "value"))):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select
 
 from buoy_server.jsonvalues import untag
 from buoy_server.metadata.schema import SERIES
-from buoy_server.metrics.selection import Limit, Selection, SeriesKey
+from buoy_server.metrics.selection import Inherited, Selection, SeriesKey
+from buoy_server.query.lineage import Lineage
 
 _IN_MAX = 500
 
@@ -58,34 +59,51 @@ class KnownSeries:
 
 
 def find_series(
-    connection: Connection, runs: Sequence[int], keys: Sequence[int], limits: dict[int, list[Limit]]
+    connection: Connection, runs: Sequence[int], keys: Sequence[int], lineages: Mapping[int, Lineage]
 ) -> dict[SeriesKey, KnownSeries]:
-    """All series of these runs and keys that have numbers."""
-    attempts: dict[SeriesKey, list[Row[tuple[object, ...]]]] = defaultdict(list)
+    """All series of these runs and keys that have numbers, those that forks have from their ancestors included."""
+    forks: dict[int, list[Inherited]] = defaultdict(list)
+    for run in dict.fromkeys(runs):
+        for item in lineages.get(run, Lineage()).inherited:
+            forks[item.source].append(item)
+    own = set(runs)
+    rows_of: dict[SeriesKey, list[Row[tuple[object, ...]]]] = defaultdict(list)
+    for row in _series_rows(connection, [*own, *(run for run in forks if run not in own)], keys):
+        if row.run in own:
+            rows_of[row.run, row.key, row.rank].append(row)
+        for item in forks.get(row.run, ()):
+            if row.first_step < item.below:
+                rows_of[item.run, row.key, row.rank].append(row)
+    return {
+        series: _known(series, rows, lineages.get(series[0], Lineage())) for series, rows in rows_of.items()
+    }
+
+
+def _series_rows(
+    connection: Connection, runs: Sequence[int], keys: Sequence[int]
+) -> Iterator[Row[tuple[object, ...]]]:
     for begin in range(0, len(runs), _IN_MAX):
         for key_begin in range(0, len(keys), _IN_MAX):
-            rows = connection.execute(
+            yield from connection.execute(
                 select(SERIES)
                 .where(SERIES.c.run.in_(runs[begin : begin + _IN_MAX]), SERIES.c.n > 0)
                 .where(SERIES.c.key.in_(keys[key_begin : key_begin + _IN_MAX]))
                 .order_by(SERIES.c.attempt)
             )
-            for row in rows:
-                attempts[row.run, row.key, row.rank].append(row)
-    return {series: _known(series, rows, limits.get(series[0], [])) for series, rows in attempts.items()}
 
 
-def _known(
-    series: SeriesKey, rows: Sequence[Row[tuple[object, ...]]], limits: Sequence[Limit]
-) -> KnownSeries:
-    ends = {limit.attempt: limit.step for limit in limits}
-    cut = any(row.last_step >= ends[row.attempt] for row in rows if row.attempt in ends)
+def _known(series: SeriesKey, rows: Sequence[Row[tuple[object, ...]]], lineage: Lineage) -> KnownSeries:
+    ends = {limit.attempt: limit.step for limit in lineage.limits}
+    cut = any(
+        row.last_step >= ends[row.attempt] for row in rows if row.run == series[0] and row.attempt in ends
+    )
+    borrowed = any(row.run != series[0] for row in rows)
     last = max(rows, key=lambda row: (row.last_step, row.attempt))
     value = untag(json.loads(last.last_value))
     is_number = isinstance(value, (int, float))
     return KnownSeries(
         id=series,
-        careful=cut or not is_number or any(not row.ascending or row.texts for row in rows),
+        careful=cut or borrowed or not is_number or any(not row.ascending or row.texts for row in rows),
         rev=max(row.rev for row in rows),
         gen=sum(row.gen + 1 for row in rows) - 1,
         n=sum(row.n for row in rows),
@@ -105,14 +123,16 @@ def _as_float(value: object) -> float:
 
 
 def select_series(
-    known: Sequence[KnownSeries], limits: dict[int, list[Limit]], *, system: bool
+    known: Sequence[KnownSeries], lineages: Mapping[int, Lineage], *, system: bool
 ) -> list[Selection]:
     """The same series as selections: those that need care apart, because care costs time."""
     plain = [series.id for series in known if not series.careful]
     careful = [series.id for series in known if series.careful]
     found = [Selection(plain)] if plain else []
     if careful:
-        runs = {run for run, _, _ in careful}
-        cuts = [] if system else [limit for run in sorted(runs) for limit in limits.get(run, [])]
-        found.append(Selection(careful, cuts, ascending=False))
+        mine = {} if system else lineages
+        lines = [mine[run] for run in sorted({run for run, _, _ in careful}) if run in mine]
+        cuts = [limit for line in lines for limit in line.limits]
+        borrowed = [item for line in lines for item in line.inherited]
+        found.append(Selection(careful, cuts, borrowed, ascending=False))
     return found

@@ -23,6 +23,9 @@ def describe_run(connection: Connection, project: Project, run_id: str) -> dict[
     """
     run = find_run(connection, project, run_id)
     writers = _writers(connection, run.id)
+    attempts = _attempts(connection, run.id, writers)
+    # In SQL an attempt's number says when it started; people count from one.
+    ordinals = {number: position for position, (number, _) in enumerate(attempts, 1)}
     return {
         "id": run.run_id,
         "entity": project.entity,
@@ -49,8 +52,9 @@ def describe_run(connection: Connection, project: Project, run_id: str) -> dict[
             )
         ],
         "metadata": _metadata(run.metadata),
-        "attempts": _attempts(connection, run.id, writers),
-        "writers": [_writer(row) for row in writers],
+        "fork": {"run": run.parent, "step": run.parent_step} if run.parent else None,
+        "attempts": [{"attempt": ordinals[number]} | about for number, about in attempts],
+        "writers": [_writer(row) | {"attempt": ordinals[row.attempt]} for row in writers],
         "gaps": _gaps(connection, run.id),
         "events": _events(connection, run.id),
     }
@@ -85,22 +89,24 @@ def _writer(row: Row[tuple[object, ...]]) -> dict[str, object]:
         "started_us",
         "ended_us",
     )
-    return {"id": row.writer_id, "attempt": row.attempt, "records_dropped": row.records_dropped} | {
+    return {"id": row.writer_id, "records_dropped": row.records_dropped} | {
         name: getattr(row, name) for name in names
     }
 
 
 def _attempts(
     connection: Connection, run: int, writers: list[Row[tuple[object, ...]]]
-) -> list[dict[str, object]]:
+) -> list[tuple[int, dict[str, object]]]:
     rows = connection.execute(select(ATTEMPTS).where(ATTEMPTS.c.run == run).order_by(ATTEMPTS.c.attempt))
     return [
-        {
-            "attempt": row.attempt,
-            "started_us": row.started_us,
-            "first_step": row.first_step,
-            "state": run_state(writer for writer in writers if writer.attempt == row.attempt),
-        }
+        (
+            row.attempt,
+            {
+                "started_us": row.started_us,
+                "first_step": row.first_step,
+                "state": run_state(writer for writer in writers if writer.attempt == row.attempt),
+            },
+        )
         for row in rows
     ]
 

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from buoy_server.metadata.engine import Metadata
 from buoy_server.metrics.reader import Axis, Columns, MetricsReader
-from buoy_server.metrics.selection import Limit, SeriesKey
+from buoy_server.metrics.selection import SeriesKey
 from buoy_server.query.buckets import bucket_of, choose_exponent, raw_points_max
-from buoy_server.query.catalogue import Project, find_project, keys_by_name, limits_of, runs_by_id
+from buoy_server.query.catalogue import Project, find_project, keys_by_name, runs_by_id
 from buoy_server.query.known_series import Extent, KnownSeries, find_series, select_series
+from buoy_server.query.lineage import Lineage, lineages_of
 
 COLUMNS = ("n", "min", "max", "last", "mean")
 
@@ -102,10 +103,10 @@ class SeriesQuery:
             runs = runs_by_id(connection, project, panel.runs)
             keys = keys_by_name(connection, project, panel.keys, system=panel.system)
             ids = [run for run, _ in runs.values()]
-            limits = {} if panel.system else limits_of(connection, ids)
-            known = find_series(connection, ids, list(keys.values()), limits)
+            lineages = {} if panel.system else lineages_of(connection, ids)
+            known = find_series(connection, ids, list(keys.values()), lineages)
         axis = Axis(panel.x, dict(runs.values()) if panel.x == "rel" else {})
-        return _Panel(self._reader, panel, project, axis, limits, known).answer(runs, keys)
+        return _Panel(self._reader, panel, project, axis, lineages, known).answer(runs, keys)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ class _Panel:
     _panel: PanelRequest
     _project: Project
     _axis: Axis
-    _limits: dict[int, list[Limit]]
+    _lineages: dict[int, Lineage]
     _known: dict[SeriesKey, KnownSeries]
 
     def answer(self, runs: dict[str, tuple[int, int]], keys: dict[str, int]) -> PanelAnswer:
@@ -155,7 +156,7 @@ class _Panel:
             if not item.careful
         }
         for selection in select_series(
-            [item for item in known if item.careful], self._limits, system=self._panel.system
+            [item for item in known if item.careful], self._lineages, system=self._panel.system
         ):
             for series, columns in self._reader.extents(selection, self._axis, None).items():
                 extents[series] = Extent(
@@ -196,11 +197,11 @@ class _Panel:
         raw = [item for item in known if 0 < counts.get(item.id, 0) <= few]
         many = [item for item in known if counts.get(item.id, 0) > few]
         drawn: dict[SeriesKey, SeriesAnswer] = {}
-        for selection in select_series(raw, self._limits, system=self._panel.system):
+        for selection in select_series(raw, self._lineages, system=self._panel.system):
             for series, columns in self._reader.raw(selection, self._axis, window).items():
                 exact: Columns = {name: column.astype(np.float64) for name, column in columns.items()}
                 drawn[series] = SeriesAnswer("", "", 0, "raw", columns=exact)
-        for selection in select_series(many, self._limits, system=self._panel.system):
+        for selection in select_series(many, self._lineages, system=self._panel.system):
             for series, columns in self._reader.buckets(
                 selection, self._axis, exponent, window, self._panel.columns
             ).items():
@@ -225,7 +226,7 @@ class _Panel:
             elif extent.x_min < window[0] or extent.x_max >= window[1]:
                 counts[item.id] = 0
                 partial.append(item)
-        for selection in select_series(partial, self._limits, system=self._panel.system):
+        for selection in select_series(partial, self._lineages, system=self._panel.system):
             for series, columns in self._reader.extents(selection, self._axis, window).items():
                 counts[series] = int(columns["n"][0])
         return counts

@@ -205,6 +205,7 @@ RUN = _named(
             "summary": _map(_VALUE),
             "metadata": _VALUE,
             "metrics": _list(_METRIC),
+            "fork": _or_null(_object({"run": TEXT, "step": INT})),
             "attempts": _list(_ATTEMPT),
             "writers": _list(_WRITER),
             "gaps": _list(_GAP),
