@@ -1,6 +1,6 @@
 """Where things are on a machine: the one agreement between trainer, daemon and server that is not a format.
 
-BUOY_STATE_DIR/                 0700, never on a network file system
+BUOY_STATE_DIR/                 0700, never on a network file system (see placement.py)
     daemon.sock                 the daemon's Unix socket (elsewhere if the path is too long)
     daemon.lock                 held with flock() by the running daemon: its pid, and "serving" or "ending"
     daemon.log
@@ -14,7 +14,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
+
+if TYPE_CHECKING:
+    from buoy_core.placement import Placement
 
 DEFAULT_BASE_URL = "http://127.0.0.1:8765"
 
@@ -26,17 +30,31 @@ _SOCKET_PATH_BYTES_MAX = 103
 
 
 def state_dir() -> Path:
-    """The state folder of this user, made if needed (0700)."""
+    """The state folder of this user, made if needed (0700); see `place_state_dir`."""
+    return place_state_dir().folder
+
+
+def place_state_dir() -> Placement:
+    """Where the state folder of this user is, and why it is not where it should be.
+
+    Raises:
+        OSError: there is no place that can be used.
+    """
+    # Imported late, as it loads ctypes.
+    from buoy_core.placement import place  # noqa: PLC0415
+
+    return place(wanted_state_dir())
+
+
+def wanted_state_dir() -> Path:
+    """Where the user, or the system's custom, wants the state folder."""
     given = os.environ.get("BUOY_STATE_DIR")
     if given:
-        folder = Path(given).expanduser().absolute()
-    else:
-        # Imported late: `import buoy` must not pay for it.
-        from platformdirs import user_state_path  # noqa: PLC0415
+        return Path(given).expanduser().absolute()
+    # Imported late: `import buoy` must not pay for it.
+    from platformdirs import user_state_path  # noqa: PLC0415
 
-        folder = user_state_path("buoy", appauthor=False)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    return user_state_path("buoy", appauthor=False)
 
 
 def socket_path(folder: Path) -> Path:
@@ -92,11 +110,24 @@ def store_api_key(folder: Path, base_url: str, api_key: str) -> None:
     """Remembers the key of a server; the file is replaced as a whole and readable by its owner only."""
     credentials = _read_credentials(folder)
     credentials[normalise_base_url(base_url)] = {"api_key": api_key}
-    temporary = folder / f"credentials.{os.urandom(8).hex()}.tmp"
+    path = folder / "credentials.json"
+    # A link leads to the home that several machines share; a home that is read-only does without it.
+    if path.is_symlink():
+        try:
+            path.readlink().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _replace(path.readlink(), credentials)
+        except OSError:
+            _replace(path, credentials)
+    else:
+        _replace(path, credentials)
+
+
+def _replace(path: Path, credentials: dict[str, object]) -> None:
+    temporary = path.with_name(f"credentials.{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(credentials, file, indent=1, sort_keys=True)
-    temporary.replace(folder / "credentials.json")
+    temporary.replace(path)
 
 
 def _read_credentials(folder: Path) -> dict[str, object]:

@@ -12,7 +12,6 @@ import os
 import platform
 import secrets
 import signal
-import stat
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from types import FrameType
 
 import grpc
 from buoy_core import implementation, state
+from buoy_core.placement import check_private
 
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.index import Index
@@ -69,23 +69,6 @@ def run(options: Options) -> int:
     except Exception:
         log.exception("the daemon ends: this should not happen")
         return 1
-
-
-def check_private(folder: Path) -> None:
-    """Makes sure that a folder is ours alone.
-
-    gRPC in Python does not tell a handler which user is at the other end of a Unix socket. So the folder is what keeps
-    others out: nobody else may pass through it to the socket.
-
-    Raises:
-        PermissionError: It belongs to someone else, or is no folder.
-    """
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to another user (uid {folder.stat().st_uid})")
-    if folder.stat().st_mode & stat.S_ISVTX:
-        raise PermissionError(f"{folder} is a shared folder like /tmp; name one of your own")
-    if stat.S_IMODE(folder.stat().st_mode) & 0o077:
-        folder.chmod(0o700)
 
 
 def take_lock(path: Path, wait_s: float) -> int | None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from buoy_core.placement import is_private
 from buoy_core.state import DAEMON_PROTOCOL, log_path, socket_path
 
 from buoy._version import __version__
@@ -49,7 +50,9 @@ class Starter:
         self._spawned: int | None = None
 
     def answers(self) -> bool:
-        """Whether somebody listens on the socket."""
+        """Whether somebody listens on the socket, in a folder where nobody else can have put it."""
+        if not is_private(self._socket.parent):
+            return False
         with socket.socket(socket.AF_UNIX) as probe:
             probe.settimeout(1.0)
             try:

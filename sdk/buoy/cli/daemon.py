@@ -6,8 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from buoy_core.state import log_path, state_dir
+from buoy_core.state import log_path
 
+from buoy.cli.place import state_folder
 from buoy.daemon_link import DaemonLink, Starter, connect, is_running
 from buoy.errors import CommError
 
@@ -26,7 +27,7 @@ def daemon() -> None:
 @daemon.command()
 def start() -> None:
     """Start the daemon; it then stays until it is stopped."""
-    state = state_dir()
+    state = state_folder()
     starter = Starter(state, auto=False)
     with connect(state, _START_TIMEOUT_S, starter) as link:
         found = link.status()
@@ -46,7 +47,7 @@ def start() -> None:
 )
 def stop(now: bool) -> None:
     """Stop the daemon. Runs go on recording, and the next daemon takes up what they wrote."""
-    state = state_dir()
+    state = state_folder()
     starter = Starter(state)
     if not starter.answers():
         click.echo("no daemon runs")
@@ -76,7 +77,7 @@ def status() -> None:
 
 
 def _show_status() -> None:
-    state = state_dir()
+    state = state_folder()
     if not Starter(state).answers():
         click.echo(f"no daemon runs (state folder {state}); `buoy daemon start` or the next run starts one")
         raise click.exceptions.Exit(1)
@@ -108,7 +109,7 @@ def _run_line(run: v1.RunStatus) -> str:
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 def logs(lines: int, follow: bool) -> None:
     """Show the daemon's log file."""
-    path = log_path(state_dir())
+    path = log_path(state_folder())
     if not path.exists():
         raise CommError(f"there is no log file yet: {path}")
     with path.open(encoding="utf-8", errors="replace") as file:

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Iterator
 
 import click
-from buoy_core.state import DEFAULT_BASE_URL, log_path, read_api_key, state_dir
+from buoy_core.state import DEFAULT_BASE_URL, log_path, place_state_dir, read_api_key, state_dir
 
 from buoy._version import __version__
 from buoy.daemon_link import DaemonLink, Starter
@@ -57,9 +57,10 @@ def _core() -> Finding:
 
 
 def _folders() -> Finding:
-    state = state_dir()
-    if not os.access(state, os.W_OK):
-        return False, f"state folder {state} cannot be written; set BUOY_STATE_DIR"
+    placement = place_state_dir()
+    state = placement.folder
+    if placement.notice:
+        return False, placement.notice
     free = os.statvfs(state)
     free_bytes = free.f_bavail * free.f_frsize
     text = f"state folder {state}, {free_bytes / 2**30:.1f} GiB free"

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from buoy_core.errors import CoreError
-from buoy_core.state import outbox_root, spool_root, state_dir
+from buoy_core.state import outbox_root, place_state_dir, spool_root
 from buoy_proto import v1
 
 from buoy import ids
@@ -113,12 +113,16 @@ def _unrecorded(start: Start, settings: Settings, config: Config, messages: Mess
 def _summon(messages: Messages) -> tuple[Path | None, Starter | None]:
     """The state folder, and a daemon on its way: it starts while this process goes on importing."""
     try:
-        state = state_dir()
+        placement = place_state_dir()
     except OSError as error:
         messages.warn(
             f"the state folder cannot be made: {error}; set BUOY_STATE_DIR to a folder on a local disk"
         )
         return None, None
+    # Said when it is new to this machine, or when somebody has asked for another place.
+    if placement.notice and (placement.made or "BUOY_STATE_DIR" in os.environ):
+        messages.warn_once("state", placement.notice)
+    state = placement.folder
     starter = Starter(state)
     try:
         starter.begin()
