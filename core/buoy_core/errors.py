@@ -33,7 +33,16 @@ class UnsupportedVersion(CoreError):  # noqa: N818
 
 
 class SpoolFull(CoreError):  # noqa: N818
-    """No segment can be made: the disk or the spool's limit is reached. `Writer.log()` never lets it out."""
+    """No segment can be made. `Writer.log()` never lets it out.
+
+    Attributes:
+        cause: "limit" the spool has reached its own limit, "space" the disk or a quota has, "system" the system refuses
+            for another reason.
+    """
+
+    def __init__(self, message: str, cause: str) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ClosedWriter(CoreError):  # noqa: N818

@@ -45,6 +45,7 @@ FRAME_HEADER = Struct("<II")
 FRAME_HEADER_BYTES = 8
 CONTROL_ALIVE = 1
 CONTROL_STOP = 2
+CONTROL_WAITING = 4
 
 # After a failed attempt to make a segment the writer waits this long before it tries again.
 ROLL_RETRY_NS = 500_000_000
@@ -74,6 +75,11 @@ WAL_MAGIC = b"BUOYWAL1"
 WAL_HEADER = Struct("<8sII16sQQQI")  # up to the CRC at byte 60
 WAL_HEADER_BYTES = 64
 WAL_SEGMENT_BYTES = 64 << 20
+
+
+def end_room(capacity: int) -> int:
+    """Bytes of a spool segment that are kept free for the record that ends the spool."""
+    return 128 if capacity >= 4096 else 0
 
 
 def spool_segment_name(index: int) -> str:

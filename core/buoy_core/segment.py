@@ -6,6 +6,7 @@ The twin relies on the interpreter for their order; the compiled core uses relea
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 from struct import Struct
@@ -91,7 +92,7 @@ class Segment:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise SpoolFull(f"cannot make a spool segment of {size} bytes in {directory}: {error}") from error
+            raise refused(directory, error) from error
         pid, start = process_identity()
         fixed = SPOOL_FIXED.pack(
             SPOOL_MAGIC, VERSION, SPOOL_HEADER_BYTES, capacity, base, index, writer_id, boot_id(), pid
@@ -110,7 +111,7 @@ class Segment:
             os.rename(self.path, path)  # noqa: PTH104 - pathlib is slow to import
         except OSError as error:
             self.close()
-            raise SpoolFull(f"cannot name the spool segment {path}: {error}") from error
+            raise refused(os.path.dirname(path), error) from error  # noqa: PTH120
         self.path = path
 
     @property
@@ -185,6 +186,12 @@ class Segment:
 
 
 _CRC = Struct("<I")
+
+
+def refused(directory: str, error: OSError) -> SpoolFull:
+    """The system's refusal to make a segment in `directory`."""
+    cause = "space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "system"
+    return SpoolFull(f"cannot make a spool segment in {directory}: {error.strerror or error}", cause)
 
 
 def preallocate(descriptor: int, size: int) -> None:

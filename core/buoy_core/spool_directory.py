@@ -1,10 +1,10 @@
-"""The folder of a writer's spool."""
+"""The folder of a writer's spool, and why it may not grow."""
 
 from __future__ import annotations
 
 import os
 
-from buoy_core.errors import CoreError
+from buoy_core.errors import CoreError, SpoolFull
 from buoy_core.format import SPOOL_HEADER_BYTES
 
 
@@ -23,3 +23,16 @@ def prepare_directory(directory: str, writer_id: bytes, segment_bytes: int) -> N
     os.chmod(directory, 0o700)  # noqa: PTH101
     if any(name.endswith(".seg") for name in os.listdir(directory)):  # noqa: PTH208
         raise CoreError(f"{directory} already holds a spool; every writer needs a folder of its own")
+
+
+def limit_reached(directory: str, bytes_max: int) -> SpoolFull:
+    """The spool may not grow, whatever room the disk has."""
+    return SpoolFull(f"the spool {directory} has reached its limit of {bytes_max:,} bytes", "limit")
+
+
+def no_space(directory: str, free_bytes: int, free_bytes_min: int) -> SpoolFull:
+    """The disk may not get fuller by what this spool writes."""
+    return SpoolFull(
+        f"the disk of {directory} is full: {free_bytes:,} bytes are free, and {free_bytes_min:,} are left to others",
+        "space",
+    )

@@ -184,7 +184,7 @@ class SpoolReaderBase:
         return freed
 
     def set_control(self, word: int) -> None:
-        """Gives the writer the daemon's word (bit 0 alive, bit 1 stop) and stamps the time."""
+        """Gives the writer the daemon's word (bit 0 alive, bit 1 stop, bit 2 records wait) and stamps the time."""
         for segment in {id(each): each for each in (self._current, self._latest())}.values():
             segment.control = word
             segment.seen_ns = time.monotonic_ns()

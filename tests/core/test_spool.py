@@ -523,6 +523,78 @@ def test_the_disk_fills_up_and_empties(core: ModuleType, tmp_path: Path) -> None
     check_recovery(spool, kept)
 
 
+def test_the_caller_is_told_when_rows_are_dropped_and_kept_again(core: ModuleType, tmp_path: Path) -> None:
+    """Each time the state changes, once: a training process tells its user, and not at every row."""
+    told: list[SpoolFull | None] = []
+    spool = Spool(core, tmp_path / "spool", segment_bytes=8192)
+    spool.writer.on_full = told.append
+    for spell in range(2):
+        with file_size_limit(8000):
+            overfill(spool) if spell == 0 else fill(spool, 200, 0)
+            assert len(told) == 2 * spell + 1
+            fill(spool, 10, 0)
+        error = told[-1]
+        assert isinstance(error, SpoolFull)
+        assert (error.cause, "File too large" in str(error)) == ("system", True)
+        wait_until_recorded(spool)
+        assert len(told) == 2 * spell + 2
+        assert told[-1] is None
+
+
+def test_the_caller_is_told_that_records_wait(core: ModuleType, tmp_path: Path) -> None:
+    """The daemon cannot write the log and says so in the header: at the next row, and not at every one."""
+    told: list[bool] = []
+    spool = Spool(core, tmp_path / "spool")
+    spool.writer.on_waiting = told.append
+    reader = core.SpoolReader(str(spool.directory))
+    for word, expected in ((1, []), (5, [True]), (4, [True]), (1, [True, False]), (5, [True, False, True])):
+        reader.set_control(word)
+        fill(spool, 3, 0)
+        assert told == expected
+
+
+def test_who_is_told_may_log(core: ModuleType, tmp_path: Path) -> None:
+    """What runs then is the SDK's, which may write to a stream that somebody has replaced by one that logs."""
+    spool = Spool(core, tmp_path / "spool", segment_bytes=8192)
+    spool.writer.on_full = lambda _: spool.writer.log({"told": 1.0})
+    with file_size_limit(8000):
+        overfill(spool)
+    assert spool.writer.dropped == 2
+    wait_until_recorded(spool)
+    assert [key for key, _, _ in spool.points()][-2:] == ["again", "told"]
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"), [({"free_bytes_min": 1 << 60}, "space"), ({"spool_bytes_max": 5000}, "limit")]
+)
+def test_why_there_is_no_room(core: ModuleType, tmp_path: Path, options: dict[str, int], cause: str) -> None:
+    with pytest.raises(SpoolFull) as caught:
+        Spool(core, tmp_path / "spool", **options)
+    assert caught.value.cause == cause
+    assert str(tmp_path / "spool") in str(caught.value)
+
+
+def test_the_last_record_always_has_room(core: ModuleType, tmp_path: Path) -> None:
+    """A run that ends while its disk is full must not look crashed: how it ended fits into the segment in hand."""
+    spool = Spool(core, tmp_path / "spool", segment_bytes=8192)
+    with file_size_limit(8000):
+        overfill(spool)
+        while spool.writer.append(b"\x42"):
+            pass
+        dropped = spool.writer.dropped
+        assert not spool.writer.append(b"\x42", counted=False)
+        assert not spool.writer.append(b"\x42" * 200, counted=False, last=True)
+        assert spool.writer.dropped == dropped
+        assert spool.writer.append(b"\x42" * 100, last=True)
+    spool.writer.close()
+    assert core.split_records(spool.payload())[-1] == b"\x42" * 100
+
+
+def test_what_was_dropped_before_there_was_a_spool(core: ModuleType, tmp_path: Path) -> None:
+    spool = Spool(core, tmp_path / "spool", dropped=17)
+    assert spool.writer.dropped == core.SpoolReader(str(spool.directory)).dropped == 17
+
+
 def test_the_spools_own_limit(core: ModuleType, tmp_path: Path) -> None:
     spool = Spool(core, tmp_path / "spool", segment_bytes=8192, spool_bytes_max=3 * 8192)
     kept = overfill(spool)
@@ -538,7 +610,7 @@ def test_the_spools_own_limit(core: ModuleType, tmp_path: Path) -> None:
 
 
 def test_the_disk_must_keep_some_room(core: ModuleType, tmp_path: Path) -> None:
-    with pytest.raises(SpoolFull, match=r"left|left;"):
+    with pytest.raises(SpoolFull, match="are left to others"):
         Spool(core, tmp_path / "spool", free_bytes_min=1 << 60)
     with pytest.raises(SpoolFull, match="limit"):
         Spool(core, tmp_path / "other", spool_bytes_max=5000)

@@ -85,12 +85,13 @@ static inline int buoy_segment_exists(const char *directory, uint64_t index) {
     return buoy_segment_path(path, directory, index, ".seg") == 0 && access(path, F_OK) == 0;
 }
 
-/* Bytes of disk that this user may still fill; 0 if unknown. */
-static inline uint64_t buoy_free_bytes(const char *directory) {
+/* Bytes of disk that this user may still fill. */
+static inline int buoy_free_bytes(const char *directory, uint64_t *free_bytes) {
     struct statvfs status;
     if (statvfs(directory, &status) != 0)
-        return 0;
-    return (uint64_t)status.f_bavail * status.f_frsize;
+        return errno;
+    *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    return 0;
 }
 
 static inline int buoy_segment_map(buoy_segment *segment, const char *path, uint64_t size) {

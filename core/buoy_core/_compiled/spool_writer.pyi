@@ -1,11 +1,14 @@
 from collections.abc import Callable, Mapping
 
 from buoy_core.chunk import KeyStatistics
+from buoy_core.errors import SpoolFull
 
 class Writer:
     directory: str
     writer_id: bytes
     convert: Callable[[str, object], object] | None
+    on_full: Callable[[SpoolFull | None], None] | None
+    on_waiting: Callable[[bool], None] | None
     step: int
     fixed_time_us: int
     def __init__(
@@ -16,9 +19,10 @@ class Writer:
         segment_bytes: int = ...,
         spool_bytes_max: int = ...,
         free_bytes_min: int = ...,
+        dropped: int = ...,
     ) -> None: ...
     def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None: ...
-    def append(self, record: bytes) -> bool: ...
+    def append(self, record: bytes, *, counted: bool = ..., last: bool = ...) -> bool: ...
     def close(self) -> None: ...
     @property
     def closed(self) -> bool: ...

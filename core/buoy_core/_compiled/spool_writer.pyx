@@ -19,7 +19,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF, Py_XINCREF
-from libc.errno cimport ENOMEM
+from libc.errno cimport EDQUOT, ENOMEM, ENOSPC
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strerror
 
@@ -51,9 +51,9 @@ import os
 
 from buoy_core.chunk import KeyStatistics
 from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
-from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX, SPOOL_SEGMENT_BYTES
+from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX, SPOOL_SEGMENT_BYTES, end_room
 from buoy_core.machine import boot_id, process_identity
-from buoy_core.spool_directory import prepare_directory
+from buoy_core.spool_directory import limit_reached, no_space, prepare_directory
 
 cdef extern from "Python.h":
     bint PyDict_CheckExact(PyObject* value) noexcept
@@ -81,7 +81,7 @@ cdef extern from "segment.h" nogil:
     uint64_t wall_clock_us "buoy_wall_clock_us"() noexcept
     uint64_t monotonic_ns "buoy_monotonic_ns"() noexcept
     bint segment_exists "buoy_segment_exists"(const char* directory, uint64_t index) noexcept
-    uint64_t disk_free_bytes "buoy_free_bytes"(const char* directory) noexcept
+    int disk_free_bytes "buoy_free_bytes"(const char* directory, uint64_t* free_bytes) noexcept
     int segment_create "buoy_segment_create"(
         Segment* segment,
         const char* directory,
@@ -104,6 +104,8 @@ cdef enum:
     DROPPED_AT = 144
     CONTROL_AT = 192
     CONTROL_STOP = 2
+    CONTROL_WAITING = 4
+    UNSETTLED = 1
     STOP_SEEN_AT = 196
     SEEN_AT = 200
     ROLL_RETRY_NS = 500000000
@@ -216,6 +218,7 @@ cdef class Writer:
     cdef readonly str directory
     cdef readonly bytes writer_id
     cdef public object convert
+    cdef public object on_full, on_waiting
     cdef bytes path
     cdef dict slots  # str -> Slot; several keys may have one slot
     cdef dict by_name  # bytes -> Slot, in the order of ids
@@ -227,11 +230,16 @@ cdef class Writer:
     cdef Origin origin
     cdef unsigned long generation
     cdef int64_t current_step
-    cdef uint64_t capacity, spool_bytes_max, free_bytes_min
+    cdef uint64_t capacity, end_bytes, spool_bytes_max, free_bytes_min
     cdef uint64_t oldest, sizes_count, sizes_room, used
     cdef uint64_t dropped_count, retry_at_ns, retry_bytes
     cdef uint64_t final_committed, final_seen_ns
     cdef uint32_t final_control
+    cdef int full_status  # why the latest attempt to make a segment failed; 0 = it did not
+    cdef bint news  # it has changed, and `on_full` does not know yet
+    cdef bint is_waiting  # what `on_waiting` was told
+    # The control word's bit for that, or UNSETTLED: one compare a row tells that nothing has changed.
+    cdef uint32_t settled
     cdef bint is_closed
     cdef public uint64_t fixed_time_us
 
@@ -243,6 +251,7 @@ cdef class Writer:
         segment_bytes=SPOOL_SEGMENT_BYTES,
         spool_bytes_max=SPOOL_BYTES_MAX,
         free_bytes_min=FREE_BYTES_MIN,
+        dropped=0,
     ):
         if self.slots is not None:
             raise TypeError("a writer is made only once")
@@ -255,6 +264,8 @@ cdef class Writer:
         self.by_name = {}
         self.generation = generation
         self.capacity = segment_bytes - HEADER_BYTES
+        self.end_bytes = end_room(self.capacity)
+        self.dropped_count = dropped
         self.spool_bytes_max = spool_bytes_max
         self.free_bytes_min = free_bytes_min
         cdef bytes boot = boot_id()
@@ -271,15 +282,30 @@ cdef class Writer:
     cdef int open_first(self) except -1:
         cdef int status = self.create(&self.segment, 0, 0, self.capacity)
         if status == 0:
+            store_release64(self.segment.map + DROPPED_AT, self.dropped_count)
             status = segment_publish(&self.segment, PyBytes_AS_STRING(self.path))
-        if status == SPOOL_LIMIT:
-            raise SpoolFull(f"a segment of {self.capacity + HEADER_BYTES} bytes is over the spool's limit")
-        if status == DISK_LIMIT:
-            free = disk_free_bytes(PyBytes_AS_STRING(self.path))
-            raise SpoolFull(f"{self.directory} has {free} bytes of disk left")
         if status:
-            reason = strerror(status).decode("utf-8", "replace")
-            raise SpoolFull(f"cannot make a spool segment in {self.directory}: {reason}")
+            raise self.full_error(status)
+        return 0
+
+    cdef object full_error(self, int status):
+        """Says why there is no segment."""
+        cdef uint64_t free = 0
+        if status == SPOOL_LIMIT:
+            return limit_reached(self.directory, self.spool_bytes_max)
+        if status == DISK_LIMIT:
+            disk_free_bytes(PyBytes_AS_STRING(self.path), &free)
+            return no_space(self.directory, free, self.free_bytes_min)
+        reason = strerror(status).decode("utf-8", "replace")
+        cause = "space" if status == ENOSPC or status == EDQUOT else "system"
+        return SpoolFull(f"cannot make a spool segment in {self.directory}: {reason}", cause)
+
+    cdef int tell(self) except -1:
+        """Calls `on_full`, which may run anything: the row in hand is done with."""
+        cdef int status = self.full_status
+        self.news = False
+        if self.on_full is not None:
+            self.on_full(self.full_error(status) if status else None)
         return 0
 
     def log(self, data, step=None, commit=None):
@@ -401,6 +427,20 @@ cdef class Writer:
             self.current_step = step + 1 if advance and step != INT64_MAX else step
         for at in range(n):
             note(&items[at])
+        if n and (control & (CONTROL_STOP | CONTROL_WAITING)) != self.settled:
+            self.settle(control)
+        return 0
+
+    cdef int settle(self, uint32_t control) except -1:
+        """Passes on what has changed, which may run anything: the row in hand is done with."""
+        cdef bint waiting = (control & CONTROL_WAITING) != 0
+        cdef bint changed = waiting != self.is_waiting
+        self.is_waiting = waiting
+        self.settled = control & CONTROL_WAITING
+        if self.news:
+            self.tell()
+        if changed and self.on_waiting is not None:
+            self.on_waiting(waiting)
         if control & CONTROL_STOP:
             self.heed_stop()
         return 0
@@ -456,7 +496,7 @@ cdef class Writer:
 
     cdef inline uint8_t* reserve(self, uint64_t record_size) noexcept:
         """Where to write the frame of a record of this size; NULL if there is no room."""
-        cdef uint64_t size = FRAME_HEADER_BYTES + record_size
+        cdef uint64_t size = FRAME_HEADER_BYTES + record_size + self.end_bytes
         if size > self.segment.capacity - self.segment.committed and not self.roll(size):
             return NULL
         return self.segment.map + HEADER_BYTES + self.segment.committed
@@ -484,6 +524,10 @@ cdef class Writer:
             store_release64(following.map + DROPPED_AT, self.dropped_count)
             memcpy(following.map + CONTROL_AT, self.segment.map + CONTROL_AT, 16)
             status = segment_publish(&following, directory)
+        if (status == 0) != (self.full_status == 0):
+            self.news = True
+            self.settled = UNSETTLED
+        self.full_status = status
         if status:
             self.retry_at_ns = now_ns + ROLL_RETRY_NS
             self.retry_bytes = size
@@ -499,6 +543,8 @@ cdef class Writer:
         """Makes a segment if the limits allow it; 0, an errno, SPOOL_LIMIT or DISK_LIMIT."""
         cdef const char* directory = PyBytes_AS_STRING(self.path)
         cdef uint64_t size = HEADER_BYTES + capacity
+        cdef uint64_t free = 0
+        cdef int status
         if self.sizes_count and self.oldest + self.sizes_count > index:
             # It was made before, but could not be published.
             self.sizes_count -= 1
@@ -506,11 +552,14 @@ cdef class Writer:
         self.forget_deleted(directory)
         if self.used + size > self.spool_bytes_max:
             return SPOOL_LIMIT
-        if disk_free_bytes(directory) < size + self.free_bytes_min:
+        status = disk_free_bytes(directory, &free)
+        if status:
+            return status
+        if free < size + self.free_bytes_min:
             return DISK_LIMIT
         if not self.make_room():
             return ENOMEM
-        cdef int status = segment_create(segment, directory, index, base, capacity, &self.origin)
+        status = segment_create(segment, directory, index, base, capacity, &self.origin)
         if status == 0:
             self.sizes[self.sizes_count] = size
             self.sizes_count += 1
@@ -542,7 +591,7 @@ cdef class Writer:
             for at in range(self.sizes_count):
                 self.sizes[at] = self.sizes[at + gone]
 
-    def append(self, record) -> bool:
+    def append(self, record, *, counted=True, last=False) -> bool:
         """Appends a serialised `buoy.v1.Record`; see the twin."""
         cdef bytes data = bytes(record)
         cdef uint64_t size = PyBytes_GET_SIZE(data)
@@ -552,12 +601,17 @@ cdef class Writer:
         if size > RECORD_BYTES_MAX:
             raise ValueError(f"a record of {size} bytes; at most {RECORD_BYTES_MAX} are possible")
         cdef uint8_t* frame = self.reserve(size)
-        if frame == NULL:
+        cdef uint64_t room = self.segment.capacity - self.segment.committed
+        if frame == NULL and last and FRAME_HEADER_BYTES + size <= room:
+            frame = self.segment.map + HEADER_BYTES + self.segment.committed
+        if frame != NULL:
+            memcpy(frame + FRAME_HEADER_BYTES, PyBytes_AS_STRING(data), size)
+            self.publish(frame, size)
+        elif counted:
             self.count_drop()
-            return False
-        memcpy(frame + FRAME_HEADER_BYTES, PyBytes_AS_STRING(data), size)
-        self.publish(frame, size)
-        return True
+        if self.news:
+            self.tell()
+        return frame != NULL
 
     def close(self):
         """Marks the spool as complete and unmaps it; see the twin."""
@@ -598,7 +652,7 @@ cdef class Writer:
 
     @property
     def control(self):
-        """The daemon's word: bit 0 a daemon reads this spool, bit 1 stop requested."""
+        """The daemon's word: bit 0 a daemon reads this spool, bit 1 stop requested, bit 2 records wait."""
         return self.final_control if self.is_closed else load_acquire32(self.segment.map + CONTROL_AT)
 
     @property

@@ -20,6 +20,7 @@ from buoy_core.chunk import KeyStatistics
 from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import (
     CONTROL_STOP,
+    CONTROL_WAITING,
     FRAME_HEADER,
     FRAME_HEADER_BYTES,
     FREE_BYTES_MIN,
@@ -29,13 +30,14 @@ from buoy_core.format import (
     SPOOL_HEADER_BYTES,
     SPOOL_SEGMENT_BYTES,
     STEP_MAX,
+    end_room,
     spool_segment_name,
 )
 from buoy_core.python.encoder import encode_key_def, encode_row
 from buoy_core.python.frames import check_record
 from buoy_core.python.statistics import Slot
-from buoy_core.segment import Segment
-from buoy_core.spool_directory import prepare_directory
+from buoy_core.segment import Segment, refused
+from buoy_core.spool_directory import limit_reached, no_space, prepare_directory
 from buoy_core.values import Hook, check_step, encode_key, encode_other, fits_double, flatten
 
 Leaf = tuple[Slot, object]
@@ -57,9 +59,14 @@ class Writer:
         segment_bytes: size of a segment's file; a larger record gets a larger segment.
         spool_bytes_max: most bytes of disk for this spool. Beyond it rows are dropped, and counted.
         free_bytes_min: no new segment when the disk would have less room left than this.
+        dropped: what this process could not keep before it had a spool.
 
     Attributes:
         convert: called with key and value for values that cannot be logged as they are, before the TypeError.
+        on_full: called with SpoolFull at the end of the first call whose record was dropped, and with None at the end
+            of the first one that was kept again. It runs in that call's thread, and what it raises comes out there.
+        on_waiting: called in the same way with True when the daemon cannot write the run's log, so that what is logged
+            waits in the spool, and with False when it can again.
         step: the step that the next `log()` without one writes to.
         fixed_time_us: if not 0, the time of every row; for tests that compare bytes.
 
@@ -69,6 +76,8 @@ class Writer:
     """
 
     convert: Hook | None
+    on_full: Callable[[SpoolFull | None], None] | None
+    on_waiting: Callable[[bool], None] | None
 
     def __init__(
         self,
@@ -78,14 +87,18 @@ class Writer:
         segment_bytes: int = SPOOL_SEGMENT_BYTES,
         spool_bytes_max: int = SPOOL_BYTES_MAX,
         free_bytes_min: int = FREE_BYTES_MIN,
+        dropped: int = 0,
     ) -> None:
         prepare_directory(directory, writer_id, segment_bytes)
         self.directory = os.fspath(directory)
         self.writer_id = bytes(writer_id)
         self.convert = None
+        self.on_full = None
+        self.on_waiting = None
         self.step = 0
         self._generation = machine.fork_generation
         self._capacity = segment_bytes - SPOOL_HEADER_BYTES
+        self._end_bytes = end_room(self._capacity)
         self._spool_bytes_max = spool_bytes_max
         self._free_bytes_min = free_bytes_min
         self.fixed_time_us = 0
@@ -96,11 +109,15 @@ class Writer:
         self._slots: dict[str, Slot] = {}
         self._by_name: dict[bytes, Slot] = {}
         self._key_ids = count()
-        self._dropped = 0
+        self._dropped = dropped
+        self._full: SpoolFull | None = None
+        self._news = False
+        self._waiting = False
         self._retry_at_ns = 0
         self._retry_bytes = 0
         self._sizes: deque[tuple[int, int]] = deque()
         self._segment = self._create(0, 0, self._capacity)
+        self._segment.dropped = dropped
         self._segment.publish()
 
     def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None:
@@ -126,7 +143,16 @@ class Writer:
         time_us = self.fixed_time_us or wall_clock_us()
         advance = step is None if commit is None else bool(commit)
         self._run(lambda: self._write_row(row, numbers, others, wanted, advance, time_us))
-        if row and not self._closed and self._segment.control & CONTROL_STOP:
+        if row and not self._closed:
+            self._settle(self._segment.control)
+
+    def _settle(self, control: int) -> None:
+        """Passes on what the daemon's word says."""
+        waiting = bool(control & CONTROL_WAITING)
+        changed, self._waiting = waiting != self._waiting, waiting
+        if changed and self.on_waiting is not None:
+            self.on_waiting(waiting)
+        if control & CONTROL_STOP and not self._closed:
             self._heed_stop()
 
     def _heed_stop(self) -> None:
@@ -135,11 +161,16 @@ class Writer:
             self._segment.stop_seen = 1
             interruption.interrupt()
 
-    def append(self, record: bytes) -> bool:
+    def append(self, record: bytes, *, counted: bool = True, last: bool = False) -> bool:
         """Appends a serialised `buoy.v1.Record`.
 
+        Args:
+            record: its bytes.
+            counted: whether it counts as dropped if it is not kept; no, if the caller will try again.
+            last: it ends the spool, so it may have the room that each segment keeps for that: a small one always fits.
+
         Returns:
-            False if it was dropped because the disk or the spool is full.
+            False if it was not kept because the disk or the spool is full.
 
         Raises:
             ValueError: it is empty or larger than 64 MiB.
@@ -149,7 +180,7 @@ class Writer:
         record = bytes(record)
         check_record(record)
         kept: list[bool] = []
-        self._run(lambda: kept.append(self._put([record])))
+        self._run(lambda: kept.append(self._put(record, counted=counted, last=last)))
         return kept[0] if kept else True
 
     def close(self) -> None:
@@ -185,7 +216,7 @@ class Writer:
 
     @property
     def control(self) -> int:
-        """The daemon's word: bit 0 a daemon reads this spool, bit 1 stop requested."""
+        """The daemon's word: bit 0 a daemon reads this spool, bit 1 stop requested, bit 2 records wait."""
         return self._final[1] if self._closed else self._segment.control
 
     @property
@@ -227,6 +258,10 @@ class Writer:
             finally:
                 self._busy = False
                 self._queue.clear()
+        if self._news:
+            self._news = False
+            if self.on_full is not None:
+                self.on_full(self._full)
 
     def _slot(self, key: str) -> Slot:
         slot = self._slots.get(key)
@@ -267,13 +302,13 @@ class Writer:
                 break
             slot.defined = True
         else:
-            self._put([record])
+            self._put(record)
         for slot, value in row:
             slot.update(value)
 
-    def _put(self, records: list[bytes]) -> bool:
-        kept = all(self._put_record(record) for record in records)
-        if not kept:
+    def _put(self, record: bytes, *, counted: bool = True, last: bool = False) -> bool:
+        kept = self._put_record(record, last=last)
+        if not kept and counted:
             self._count_drop()
         return kept
 
@@ -281,16 +316,21 @@ class Writer:
         self._dropped += 1
         self._segment.dropped = self._dropped
 
-    def _put_record(self, record: bytes) -> bool:
+    def _put_record(self, record: bytes, *, last: bool = False) -> bool:
         """Writes one frame and publishes it; False if there is no room for it."""
         size = FRAME_HEADER_BYTES + len(record)
-        if size > self._segment.capacity - self._segment.committed and not self._roll(size):
+        wanted = size + self._end_bytes
+        if wanted > self._room and not self._roll(wanted) and not (last and size <= self._room):
             return False
         segment = self._segment
         begin = SPOOL_HEADER_BYTES + segment.committed
         segment.view[begin : begin + size] = FRAME_HEADER.pack(len(record), crc32(record)) + record
         segment.commit(size)
         return True
+
+    @property
+    def _room(self) -> int:
+        return self._segment.capacity - self._segment.committed
 
     def _roll(self, size: int) -> bool:
         """Goes on in a new segment with room for `size` bytes; False if none can be made now."""
@@ -304,9 +344,11 @@ class Writer:
             new.dropped = self._dropped
             new.control, new.stop_seen, new.seen_ns = old.control, old.stop_seen, old.seen_ns
             new.publish()
-        except SpoolFull:
+        except SpoolFull as error:
             self._retry_at_ns, self._retry_bytes = now_ns + ROLL_RETRY_NS, size
+            self._note_full(error)
             return False
+        self._note_full(None)
         # Only now: a reader that sees the seal finds the next segment.
         old.sealed = 1
         self._segment = new
@@ -314,9 +356,13 @@ class Writer:
         old.close()
         return True
 
+    def _note_full(self, error: SpoolFull | None) -> None:
+        self._news = self._news or (error is None) != (self._full is None)
+        self._full = error
+
     def _create(self, index: int, base: int, capacity: int) -> Segment:
         size = SPOOL_HEADER_BYTES + capacity
-        check_room(self.directory, self._used() + size, self._spool_bytes_max, size + self._free_bytes_min)
+        check_room(self.directory, self._used() + size, self._spool_bytes_max, size, self._free_bytes_min)
         segment = Segment.create(self.directory, index, base, capacity, self.writer_id)
         self._sizes.append((index, size))
         return segment
@@ -348,16 +394,24 @@ def _split_row(row: list[Leaf]) -> tuple[tuple[list[int], list[float]], list[byt
     return (slots, values), others
 
 
-def check_room(directory: str, spool_bytes: int, spool_bytes_max: int, free_bytes: int) -> None:
-    """Raises SpoolFull if the spool would be larger than its limit or the disk has fewer free bytes than asked."""
+def check_room(
+    directory: str, spool_bytes: int, spool_bytes_max: int, new_bytes: int, free_bytes_min: int
+) -> None:
+    """Raises SpoolFull if the spool would be larger than its limit or the disk would have too little room left.
+
+    Args:
+        directory: the spool.
+        spool_bytes: what it would have.
+        spool_bytes_max: what it may have.
+        new_bytes: what it is to grow by.
+        free_bytes_min: what the disk must have left then.
+    """
     if spool_bytes > spool_bytes_max:
-        raise SpoolFull(
-            f"the spool {directory} would have {spool_bytes} bytes; its limit is {spool_bytes_max}"
-        )
+        raise limit_reached(directory, spool_bytes_max)
     try:
         status = os.statvfs(directory)
     except OSError as error:
-        raise SpoolFull(f"cannot tell the free space of {directory}: {error}") from error
+        raise refused(directory, error) from error
     free = status.f_bavail * status.f_frsize
-    if free < free_bytes:
-        raise SpoolFull(f"{directory} has {free} bytes of disk left; {free_bytes} are needed")
+    if free < new_bytes + free_bytes_min:
+        raise no_space(directory, free, free_bytes_min)

@@ -11,12 +11,15 @@ import platform
 import secrets
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from buoy_core import Writer
+from buoy_core.errors import SpoolFull
 from buoy_proto import v1
 
 from buoy.ranks import Rank
@@ -24,6 +27,10 @@ from buoy.tracking.metric import Metric, Statistics
 from buoy.values import dumps, flatten
 
 _GOALS = {None: v1.GOAL_UNSPECIFIED, "minimize": v1.GOAL_MINIMIZE, "maximize": v1.GOAL_MAXIMIZE}
+
+
+_WAITING_MAX = 1000
+"""Records other than rows that wait in memory for room in the spool; of later ones only the number is kept."""
 
 
 class Start(NamedTuple):
@@ -126,9 +133,15 @@ class NoRecorder:
 class SpoolRecorder:
     """Writes a spool of its own.
 
+    A row that finds no room is dropped and counted. What is not a row (configuration, summary and the like) waits in
+    memory instead, because it is said only once and there is little of it.
+
     Args:
         start: who writes.
         root: folder that gets the spool.
+
+    Attributes:
+        on_full: called when rows begin to be dropped, with the reason, and with None when they are kept again.
 
     Raises:
         OSError, CoreError: the spool cannot be made.
@@ -139,7 +152,11 @@ class SpoolRecorder:
         self.writer_id = secrets.token_bytes(16)
         self.directory = root / self.writer_id.hex()
         self.start = writer_start(start, self.writer_id)
+        self.on_full: Callable[[SpoolFull | None], None] | None = None
+        self._waiting: deque[bytes] = deque()
+        self._ordering = threading.RLock()
         self.writer = Writer(str(self.directory), writer_id=self.writer_id)
+        self.writer.on_full = self._room_changed
         self.log = self.writer.log
         self.history = self.writer.history
         self.last_values = self.writer.last_values
@@ -155,8 +172,27 @@ class SpoolRecorder:
         return self.writer.statistics(key)
 
     def append(self, record: v1.Record) -> None:
-        """Writes any record; a full disk drops it, which the writer counts."""
-        self.writer.append(record.SerializeToString())
+        """Writes any record but a row; while the disk is full it waits here."""
+        with self._ordering:
+            self._waiting.append(record.SerializeToString())
+            self._write_waiting()
+            if len(self._waiting) > _WAITING_MAX:
+                self.writer.append(self._waiting.pop())
+
+    def _write_waiting(self) -> None:
+        with self._ordering:
+            while self._waiting:
+                # Taken out first: if this is the record that finds room again, `_room_changed` comes back here.
+                record = self._waiting.popleft()
+                if not self.writer.append(record, counted=False):
+                    self._waiting.appendleft(record)
+                    return
+
+    def _room_changed(self, error: SpoolFull | None) -> None:
+        if error is None:
+            self._write_waiting()
+        if self.on_full is not None:
+            self.on_full(error)
 
     def config(self, values: Mapping[str, object], removed: Iterable[str]) -> None:
         """Records a change of the configuration."""
@@ -187,15 +223,22 @@ class SpoolRecorder:
 
     def end(self, state: int, exit_code: int) -> None:
         """Writes the last record and closes the spool: from here on the daemon knows how it ended."""
+        self._write_waiting()
         end = v1.WriterEnd(
             writer_id=self.writer_id,
             state=state,  # type: ignore[arg-type]
             exit_code=exit_code,
             time_unix_us=time.time_ns() // 1000,
-            records_dropped=self.writer.dropped,
+            records_dropped=self.dropped,
         )
-        self.append(v1.Record(writer_end=end))
+        # It has room in any spool: the writer keeps some for it.
+        self.writer.append(v1.Record(writer_end=end).SerializeToString(), last=True)
         self.writer.close()
+
+    @property
+    def dropped(self) -> int:
+        """Records that could not be kept, those that wait included."""
+        return self.writer.dropped + len(self._waiting)
 
     def discard(self) -> None:
         """Deletes a spool that only this process knew; the daemon has everything."""
