@@ -122,10 +122,10 @@ class Proxy:
         fault, rng = self._draw()
         exchange = _Exchange(self, client, request, rng)
         answer = FAULTS[fault](exchange) if fault != "passed" else exchange.forward()
-        client.sendall(answer)
         if request.body:
             with self._lock:
                 self._old.append(request)
+        client.sendall(answer)
 
     def _draw(self) -> tuple[str, random.Random]:
         with self._lock:
