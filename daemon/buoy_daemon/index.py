@@ -56,6 +56,10 @@ class StreamEntry:
     system_keys: list[str] = field(default_factory=list)
     closed: bool = False
     final_seq: int = 0
+    launch: bytes = b""
+    """16 bytes that all streams of the attempt share, on every machine; empty in entries of older daemons."""
+    branch: bytes = b""
+    """Serialised v1.Branch; empty = none."""
 
     @property
     def key(self) -> RunKey:
@@ -78,6 +82,8 @@ class StreamEntry:
             "system_keys": self.system_keys,
             "closed": self.closed,
             "final_seq": self.final_seq,
+            "launch": self.launch.hex(),
+            "branch": self.branch.hex(),
         }
 
     @classmethod
@@ -97,6 +103,8 @@ class StreamEntry:
             system_keys=data["system_keys"],
             closed=data["closed"],
             final_seq=data["final_seq"],
+            launch=bytes.fromhex(data.get("launch", "")),
+            branch=bytes.fromhex(data.get("branch", "")),
         )
 
 

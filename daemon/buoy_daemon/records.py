@@ -16,7 +16,16 @@ _WRITER_END_TAG = v1.Record.WRITER_END_FIELD_NUMBER << 3 | 2
 
 
 def stream_start(
-    stream_id: bytes, run: v1.RunInfo, *, attempt: int, machine_id: str, host: str, time_us: int, version: str
+    stream_id: bytes,
+    run: v1.RunInfo,
+    *,
+    attempt: int,
+    machine_id: str,
+    host: str,
+    time_us: int,
+    version: str,
+    launch: bytes,
+    branch: v1.Branch | None,
 ) -> bytes:
     """The first record of a stream."""
     start = v1.StreamStart(
@@ -27,6 +36,8 @@ def stream_start(
         host=host,
         time_unix_us=time_us,
         daemon_version=version,
+        launch_id=launch,
+        branch=branch,
     )
     return v1.Record(stream_start=start).SerializeToString()
 

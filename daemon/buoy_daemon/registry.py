@@ -1,7 +1,8 @@
 """Which writer belongs to which stream.
 
-A run has one open stream on a machine: every writer that comes while it is open joins it. A writer that comes
-when all former ones have ended begins a new attempt. Only the tail thread changes anything here.
+Writers of one launch of a job share a stream, whenever they come. A writer that knows of no launch joins the run's open
+stream as long as one of its writers is alive, and begins a new attempt otherwise. Only the tail thread changes anything
+here.
 """
 
 from __future__ import annotations
@@ -197,17 +198,30 @@ class Registry:
         return stream
 
     def _existing(self, start: v1.WriterStart) -> Stream | None:
-        """The stream that a writer joins: the run's open one, or the one of the attempt that it names."""
+        """The stream that a writer joins, the latest first; None if it begins an attempt."""
         key = run_key(start.run)
-        for stream in self.streams.values():
-            if stream.entry.key == key and (
-                stream.entry.attempt == start.attempt if start.attempt else not stream.entry.closed
-            ):
+        mine = [stream for stream in self.streams.values() if stream.entry.key == key]
+        for stream in sorted(mine, key=lambda stream: stream.entry.attempt, reverse=True):
+            if self._joins(start, stream.entry, stream.live_tails()):
                 return stream
         done = self._index.last_done(key)
-        if done is not None and done.attempt == start.attempt:
+        if done is not None and self._joins(start, done, []):
             return self._add(Stream(done, self._index, self._machine_id))
         return None
+
+    def _joins(self, start: v1.WriterStart, entry: StreamEntry, live: list[Tail]) -> bool:
+        if start.attempt:
+            return entry.attempt == start.attempt
+        if start.launch_id:
+            return entry.launch == start.launch_id
+        # Whoever comes after a process that was killed goes on with its run, though nobody has noticed the death yet.
+        return any(self._may_write(tail) for tail in live)
+
+    def _may_write(self, tail: Tail) -> bool:
+        writer = tail.entry
+        if writer.host in ("", self._host) and writer.pid:
+            return is_alive(writer.pid, writer.process_start)
+        return tail.source is None or tail.source.alive()
 
     def _make(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
         entry = self._lost_entry(start) or self._new_entry(start)
@@ -232,6 +246,8 @@ class Registry:
             telemetry=start.telemetry,
             created_us=time.time_ns() // 1000,
             host=start.host or self._host,
+            launch=start.launch_id or secrets.token_bytes(16),
+            branch=start.branch.SerializeToString() if start.HasField("branch") else b"",
         )
 
     def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:

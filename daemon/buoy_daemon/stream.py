@@ -145,6 +145,8 @@ class Stream:
             host=self.entry.host,
             time_us=self.entry.created_us,
             version=version(),
+            launch=self.entry.launch,
+            branch=v1.Branch.FromString(self.entry.branch) if self.entry.branch else None,
         )
 
     def _description(self) -> dict[str, object]:

@@ -1,0 +1,108 @@
+"""Which writers share an attempt: those of one launch, and without a launch those that live side by side."""
+
+from __future__ import annotations
+
+import secrets
+import signal
+
+import grpc
+import psutil
+import pytest
+from buoy_proto import v1
+
+from tests.daemon.processes import SpoolRun, WriterProcess, wait_until, writer_start
+
+QUICK = ("--sync-interval-s", "0.05")
+
+
+@pytest.fixture
+def make_run(state_dir, tmp_path, server):
+    """Makes writers of this process; each asks for a folder of its own."""
+
+    def make(daemon, **fields):
+        start = writer_start(tmp_path / f"run-{secrets.token_hex(4)}", server.base_url, **fields)
+        run = SpoolRun(state_dir, start)
+        run.answer = daemon.client.open(start, str(run.folder))
+        return run
+
+    return make
+
+
+def starts(server, run_id="r1"):
+    return [v1.Record.FromString(stream.records[0][1]).stream_start for stream in server.of_run(run_id)]
+
+
+def test_whoever_comes_right_after_a_kill_begins_an_attempt(start_daemon, server, tmp_path):
+    """The daemon looks for dead writers once a second; a restarted training is faster."""
+    daemon = start_daemon(*QUICK)
+    first = WriterProcess(daemon.state_dir, tmp_path / "run", server.base_url, count=100, end="hold")
+    first.wait_logged()
+    first.announce(daemon.client)
+    other = WriterProcess(daemon.state_dir, tmp_path / "run-b", server.base_url, count=100, end="hold")
+    other.wait_logged()
+    other.announce(daemon.client)
+    wait_until(lambda: len(daemon.client.status().runs[0].writers) == 2, "both write")
+    for writer in (first, other):
+        psutil.Process(writer.process.pid).send_signal(signal.SIGKILL)
+        writer.process.wait()
+    second = WriterProcess(daemon.state_dir, tmp_path / "run-c", server.base_url, count=50)
+    second.announce(daemon.client)
+    second.wait()
+    wait_until(lambda: len(server.of_run("r1")) == 2, "two attempts")
+    wait_until(lambda: all(stream.writer_ends() for stream in server.of_run("r1")), "all ends")
+    assert [start.attempt for start in starts(server)] == [1, 2]
+    assert len({start.launch_id for start in starts(server)}) == 2
+    ends = [set(stream.writer_ends().values()) for stream in server.of_run("r1")]
+    assert ends == [{v1.RUN_STATE_CRASHED}, {v1.RUN_STATE_FINISHED}]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_writers_of_one_launch_share_an_attempt_whenever_they_come(make_run, start_daemon, server, restarted):
+    daemon = start_daemon(*QUICK)
+    launch = secrets.token_bytes(16)
+    early = make_run(daemon, launch_id=launch, world_size=2)
+    early.log(5)
+    list(daemon.client.close_writer(early.writer_id, early.finish(), v1.DURABILITY_SERVER))
+    if restarted:
+        assert daemon.stop() == 0
+        daemon = start_daemon(*QUICK)
+    late = make_run(daemon, launch_id=launch, rank=1, world_size=2)
+    assert (late.answer.attempt, late.answer.run_dir) == (1, early.answer.run_dir)
+    late.finish()
+    wait_until(lambda: len(server.only_stream().writer_ends()) == 2, "both ends are in one stream")
+    assert starts(server)[0].launch_id == launch
+
+
+def test_another_launch_is_another_attempt_though_the_first_still_ends(make_run, start_daemon, server):
+    """torchrun starts workers anew while it still waits for one of the old ones to go."""
+    daemon = start_daemon(*QUICK)
+    branch = v1.Branch(run_id="r1", step=7, attempt_unix_us=9)
+    before = [make_run(daemon, launch_id=bytes(15) + b"1", rank=rank, world_size=2) for rank in range(2)]
+    after = [
+        make_run(daemon, launch_id=bytes(15) + b"2", rank=rank, world_size=2, branch=branch)
+        for rank in range(2)
+    ]
+    assert [run.answer.attempt for run in before + after] == [1, 1, 2, 2]
+    for run in (*after, *before):
+        run.log(3)
+        run.finish()
+    wait_until(lambda: [len(s.writer_ends()) for s in server.of_run("r1")] == [2, 2], "all ends")
+    first, second = starts(server)
+    assert not first.HasField("branch")
+    assert second.branch == branch
+
+
+def test_fields_of_a_launch_survive_the_daemon(start_daemon, server, state_dir, tmp_path):
+    """A daemon that dies between the index entry and the log writes the same StreamStart as it would have."""
+    daemon = start_daemon(*QUICK, env={"BUOY_FAULT": "stream.after_index:1"})
+    branch = v1.Branch(run_id="x", step=-1)
+    start = writer_start(tmp_path / "run", server.base_url, launch_id=bytes(16), branch=branch)
+    run = SpoolRun(state_dir, start)
+    with pytest.raises(grpc.RpcError):
+        daemon.client.open(start, str(run.folder))
+    wait_until(lambda: daemon.process.poll() is not None, "the daemon's death")
+    start_daemon(*QUICK)
+    run.finish()
+    wait_until(lambda: server.only_stream().writer_ends(), "the end arrives")
+    (told,) = starts(server)
+    assert (told.launch_id, told.branch) == (bytes(16), branch)
