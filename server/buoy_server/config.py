@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from buoy_server.errors import StartError
 METADATA_SCHEMES = ("sqlite", "postgresql")
 METRICS_SCHEMES = ("chdb", "clickhouse", "clickhouses")
 OBJECTS_SCHEMES = ("file", "s3")
+_SECONDS_MAX = 365 * 86400
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Options:
     metadata_url: str
     metrics_url: str
     objects_url: str
+    crashed_after_s: float = 180.0
 
     @property
     def base_url(self) -> str:
@@ -59,6 +62,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         ),
         metrics_url=_url("metrics", option("metrics_url", f"chdb:///{data_dir}/metrics"), METRICS_SCHEMES),
         objects_url=_url("objects", option("objects_url", f"file://{data_dir}/objects"), OBJECTS_SCHEMES),
+        crashed_after_s=_seconds("crashed-after", option("crashed_after", "180")),
     )
 
 
@@ -73,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--metadata-url", help="sqlite:///PATH or postgresql://USER:PASSWORD@HOST/DATABASE")
     parser.add_argument("--metrics-url", help="chdb:///PATH or clickhouse://USER:PASSWORD@HOST:PORT/DATABASE")
     parser.add_argument("--objects-url", help="file:///PATH or s3://BUCKET/PREFIX")
+    parser.add_argument(
+        "--crashed-after",
+        metavar="SECONDS",
+        help="how long nothing may be heard of a machine before its running processes count as crashed (180)",
+    )
     return parser
 
 
@@ -80,6 +89,16 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise StartError(f"port {text!r} is not a number from 0 to 65535; give another one with --port")
     return int(text)
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 1.0 <= seconds <= _SECONDS_MAX:
+        raise StartError(f"--{name} {text!r} is not a number of seconds from 1 to {_SECONDS_MAX}")
+    return seconds
 
 
 def _url(what: str, url: str, schemes: tuple[str, ...]) -> str:

@@ -47,9 +47,7 @@ def serve(options: Options) -> None:
         token = load_token(options.data_dir)
         services = open_services(options)
         with contextlib.closing(services):
-            _Server(options, token, make_app(services, token), services.broadcaster.close).run(
-                sockets=[listener]
-            )
+            _Server(options, token, make_app(services, token), services.end_waiting).run(sockets=[listener])
 
 
 class _Closer:

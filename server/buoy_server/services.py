@@ -8,8 +8,10 @@ from obstore.store import ObjectStore
 
 from buoy_server.config import Options
 from buoy_server.events import Broadcaster
-from buoy_server.ingest.pipeline import Ingest
+from buoy_server.ingest.pipeline import BITS_EVENTS, BITS_STATE, Ingest
 from buoy_server.ingest.streams import Owner
+from buoy_server.liveness.pulse import Pulse
+from buoy_server.liveness.signs import Changed
 from buoy_server.metadata.engine import Metadata, open_metadata
 from buoy_server.metrics.engine import MetricsEngine, open_engine
 from buoy_server.metrics.reader import MetricsReader
@@ -30,6 +32,16 @@ class Services:
     series: SeriesQuery
     history: HistoryQuery
     broadcaster: Broadcaster
+    pulse: Pulse
+
+    def announce(self, changed: Changed) -> None:
+        """Nudges the pages of a run that has a new event."""
+        _announce(self.broadcaster, changed)
+
+    def end_waiting(self) -> None:
+        """Answers all requests that wait for something to happen, so that the server can stop."""
+        self.broadcaster.close()
+        self.pulse.close()
 
     def close(self) -> None:
         """Closes the stores. Nothing may be under way."""
@@ -52,7 +64,10 @@ def open_services(options: Options) -> Services:
         raise
     broadcaster = Broadcaster()
 
+    pulse = Pulse(metadata, options.crashed_after_s, lambda changed: _announce(broadcaster, changed))
+
     def changed(owner: Owner, rev: int, bits: int) -> None:
+        pulse.upload(owner.stream_id)
         broadcaster.publish(owner.project_name, owner.run_id, rev, bits)
 
     reader = MetricsReader(engine)
@@ -64,4 +79,9 @@ def open_services(options: Options) -> Services:
         series=SeriesQuery(metadata, reader),
         history=HistoryQuery(metadata, reader),
         broadcaster=broadcaster,
+        pulse=pulse,
     )
+
+
+def _announce(broadcaster: Broadcaster, changed: Changed) -> None:
+    broadcaster.publish(changed.project, changed.run_id, changed.rev, BITS_STATE | BITS_EVENTS)

@@ -159,6 +159,17 @@ def test_everything_that_is_asked_for_fits(
     check(description, route, answer)
 
 
+def test_heartbeats_and_stops_fit(server: ServerProcess, description: dict[str, Any], project: str) -> None:
+    route = "/api/v1/p/{project}/runs/{run}/stop"
+    for body in ({"via": "cli", "by": "ada"}, {}, {"via": "x"}):
+        check(description, route, server.client.post(route.format(project=project, run="r1"), json=body))
+    check(description, route, server.client.post(route.format(project=project, run="none")))
+    route = "/api/v1/p/{project}/runs/{run}"
+    check(description, route, server.client.get(route.format(project=project, run="r1")))
+    for body in ({"streams": ["0" * 32], "wait_s": 0}, {"streams": 1}):
+        check(description, "/api/v1/heartbeat", server.client.post("/api/v1/heartbeat", json=body))
+
+
 def test_uploads_fit(server: ServerProcess, description: dict[str, Any]) -> None:
     stream = Stream("late", project="openapi")
     stream.add_gap(1)

@@ -50,6 +50,7 @@ def create_stream(metadata: Metadata, start: v1.StreamStart) -> StreamState:
             "host": clean(start.host),
             "daemon_version": clean(start.daemon_version),
             "started_us": started_us,
+            "seen_us": 0,
         }
         connection.execute(
             metadata.upsert(STREAMS).values(stream).on_conflict_do_nothing(index_elements=["stream_id"])

@@ -12,7 +12,7 @@ from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.changes import JsonUpdate
 from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.metadata.engine import Metadata
-from buoy_server.metadata.schema import ATTEMPTS, RUNS, STREAMS, WRITERS
+from buoy_server.metadata.schema import ATTEMPTS, RUNS, STOPS, STREAMS, WRITERS
 
 _WORST_FIRST = ("running", "crashed", "killed", "failed", "finished")
 
@@ -22,8 +22,14 @@ def run_state(writers: Iterable[Row[Any]]) -> str:
 
     A forked process has no say, because it usually leaves through `os._exit`, which says nothing.
     """
-    present = {writer.state for writer in writers if not writer.forked}
+    present = {writer_state(writer) for writer in writers if not writer.forked}
     return next((state for state in _WORST_FIRST if state in present), "running")
+
+
+def writer_state(writer: Row[Any]) -> str:
+    """The state of a process: one of a machine that is missing has crashed, as far as anybody can tell."""
+    state: str = writer.state
+    return "crashed" if state == "running" and writer.missing_us is not None else state
 
 
 def apply_run(metadata: Metadata, connection: Connection, addition: Addition, rev: int) -> None:
@@ -33,18 +39,27 @@ def apply_run(metadata: Metadata, connection: Connection, addition: Addition, re
     _store_last_steps(connection, addition)
     run = addition.owner.run
     before = connection.execute(select(RUNS).where(RUNS.c.id == run).with_for_update()).one()
-    values: dict[str, object] = dict(changes.run)
+    values: dict[str, Any] = dict(changes.run)
+    values["heartbeat_us"] = max(before.heartbeat_us, changes.last_us)
     if changes.config:
         values["config"] = _updated(before.config, changes.config)
     if changes.metadata:
         parts = {rank: json.loads(str(text)) for rank, text in changes.metadata.items()}
         values["metadata"] = json.dumps(json.loads(before.metadata) | parts)
+    if changes.ended:
+        _close_stop(connection, run, addition.owner.attempt)
     if changes.writers or changes.ended or changes.start is not None:
-        values |= _derived(connection, run)
+        values |= _derived(connection, run, values["heartbeat_us"])
     starts = [writer["started_us"] for writer in changes.writers.values()]
     values["created_us"] = min([before.created_us, *starts])
     values["started_us"] = min([before.started_us, *starts])
-    values["heartbeat_us"] = max(before.heartbeat_us, changes.last_us)
+    connection.execute(update(RUNS).where(RUNS.c.id == run).values(rev=rev, **values))
+
+
+def refresh_run(connection: Connection, run: int, rev: int) -> None:
+    """Brings the run up to date when only what is known of its machines has changed."""
+    before = connection.execute(select(RUNS.c.heartbeat_us).where(RUNS.c.id == run).with_for_update()).one()
+    values = _derived(connection, run, before.heartbeat_us)
     connection.execute(update(RUNS).where(RUNS.c.id == run).values(rev=rev, **values))
 
 
@@ -67,22 +82,40 @@ def _store_last_steps(connection: Connection, addition: Addition) -> None:
         connection.execute(update(WRITERS).where(mine, lower).values(last_step=step))
 
 
-def _derived(connection: Connection, run: int) -> dict[str, object]:
-    """What the run's row says of its attempts and writers."""
+def _close_stop(connection: Connection, run: int, attempt: int) -> None:
+    """A request to stop is over when all processes of its attempt have ended."""
+    running = (
+        select(WRITERS.c.stream)
+        .join(STREAMS, STREAMS.c.id == WRITERS.c.stream)
+        .where(STREAMS.c.run == run, STREAMS.c.attempt == attempt, WRITERS.c.state == "running")
+    )
+    mine = and_(STOPS.c.run == run, STOPS.c.attempt == attempt, STOPS.c.open == 1)
+    connection.execute(update(STOPS).where(mine, ~running.exists()).values(open=0))
+
+
+def _derived(connection: Connection, run: int, heartbeat_us: int) -> dict[str, object]:
+    """What the run's row says of its attempts and writers.
+
+    A run that ends because a machine is missing has ended when it was last heard of, by the machine's own clock.
+    """
     latest = connection.execute(
         select(func.max(ATTEMPTS.c.attempt), func.count(), func.min(ATTEMPTS.c.started_us)).where(
             ATTEMPTS.c.run == run
         )
     ).one()
     writers = connection.execute(
-        select(WRITERS)
+        select(WRITERS, STREAMS.c.missing_us)
         .join(STREAMS, STREAMS.c.id == WRITERS.c.stream)
         .where(STREAMS.c.run == run, STREAMS.c.attempt == latest[0], WRITERS.c.writer_id != DAEMON_WRITER)
         .order_by(WRITERS.c.rank, WRITERS.c.started_us)
     ).all()
     state = run_state(writers)
     codes = [writer.exit_code for writer in writers if writer.exit_code is not None]
-    ends = [writer.ended_us for writer in writers if writer.ended_us is not None]
+    ends = [
+        heartbeat_us if writer_state(writer) != writer.state else writer.ended_us
+        for writer in writers
+        if writer_state(writer) != "running" and (writer.ended_us is not None or writer.state == "running")
+    ]
     return {
         "state": state,
         "exit_code": None

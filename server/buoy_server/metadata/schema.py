@@ -71,7 +71,9 @@ STREAMS = Table(
     Column("rank", Integer),
     *_big("next_seq"),
     *_text("machine_id", "host", "daemon_version"),
-    *_big("started_us"),
+    *_big("started_us", "seen_us"),
+    Column("beat_us", BigInteger),
+    Column("missing_us", BigInteger),
 )
 
 GAPS = Table("gaps", METADATA, *_big("stream", "first_seq", "records"), *_text("text"))
@@ -130,4 +132,16 @@ SUMMARY_VALUES = Table(
 
 EVENTS = Table(
     "events", METADATA, *_big("stream", "seq", "run", "time_us"), *_text("level", "code", "text", "details")
+)
+
+STOPS = Table(
+    "stops",
+    METADATA,
+    *_big("run", "attempt", "requested_us"),
+    *_text("via", "requested_by"),
+    *_small("open"),
+)
+
+NOTICES = Table(
+    "notices", METADATA, _id(), *_big("run", "time_us"), *_text("level", "code", "text", "details")
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from buoy_server.ingest.run_state import run_state
+from buoy_server.ingest.run_state import run_state, writer_state
 from buoy_server.ingest.streams import DAEMON_WRITER
-from buoy_server.metadata.schema import ATTEMPTS, EVENTS, GAPS, METRIC_DEFS, STREAMS, WRITERS
+from buoy_server.liveness.stops import describe_stop
+from buoy_server.metadata.schema import ATTEMPTS, EVENTS, GAPS, METRIC_DEFS, NOTICES, STREAMS, WRITERS
 from buoy_server.query.catalogue import Project, find_run
 from buoy_server.query.summaries import summaries
 
@@ -54,6 +56,8 @@ def describe_run(connection: Connection, project: Project, run_id: str) -> dict[
         "metadata": _metadata(run.metadata),
         "fork": {"run": run.parent, "step": run.parent_step} if run.parent else None,
         "attempts": [{"attempt": ordinals[number]} | about for number, about in attempts],
+        "stop": describe_stop(connection, run.id, attempts[-1][0]) if attempts else None,
+        "machines": _machines(connection, run.id, ordinals),
         "writers": [_writer(row) | {"attempt": ordinals[row.attempt]} for row in writers],
         "gaps": _gaps(connection, run.id),
         "events": _events(connection, run.id),
@@ -68,7 +72,7 @@ def _metadata(text: str) -> object:
 
 def _writers(connection: Connection, run: int) -> list[Row[tuple[object, ...]]]:
     chosen = (
-        select(WRITERS, STREAMS.c.attempt)
+        select(WRITERS, STREAMS.c.attempt, STREAMS.c.missing_us)
         .join(STREAMS, STREAMS.c.id == WRITERS.c.stream)
         .where(STREAMS.c.run == run, WRITERS.c.writer_id != DAEMON_WRITER)
         .order_by(STREAMS.c.attempt, WRITERS.c.rank, WRITERS.c.started_us)
@@ -83,15 +87,13 @@ def _writer(row: Row[tuple[object, ...]]) -> dict[str, object]:
         "world_size",
         "host",
         "pid",
-        "state",
         "exit_code",
         "last_step",
         "started_us",
         "ended_us",
     )
-    return {"id": row.writer_id, "records_dropped": row.records_dropped} | {
-        name: getattr(row, name) for name in names
-    }
+    found = {"id": row.writer_id, "records_dropped": row.records_dropped, "state": writer_state(row)}
+    return found | {name: getattr(row, name) for name in names}
 
 
 def _attempts(
@@ -111,6 +113,20 @@ def _attempts(
     ]
 
 
+def _machines(connection: Connection, run: int, ordinals: dict[int, int]) -> list[dict[str, object]]:
+    """What the server has heard of them, by its own clock."""
+    chosen = select(STREAMS).where(STREAMS.c.run == run).order_by(STREAMS.c.attempt, STREAMS.c.id)
+    return [
+        {
+            "host": row.host,
+            "attempt": ordinals[row.attempt],
+            "seen_us": row.seen_us or None,
+            "missing_us": row.missing_us,
+        }
+        for row in connection.execute(chosen)
+    ]
+
+
 def _gaps(connection: Connection, run: int) -> list[dict[str, object]]:
     chosen = select(GAPS).join(STREAMS, STREAMS.c.id == GAPS.c.stream).where(STREAMS.c.run == run)
     return [
@@ -120,7 +136,12 @@ def _gaps(connection: Connection, run: int) -> list[dict[str, object]]:
 
 
 def _events(connection: Connection, run: int) -> list[dict[str, object]]:
-    chosen = select(EVENTS).where(EVENTS.c.run == run).order_by(EVENTS.c.time_us.desc()).limit(_EVENTS_MAX)
+    """What the streams tell, and what the server adds; the newest if there are very many."""
+    rows: list[Row[Any]] = []
+    for table in (EVENTS, NOTICES):
+        chosen = select(table).where(table.c.run == run).order_by(table.c.time_us.desc()).limit(_EVENTS_MAX)
+        rows += connection.execute(chosen)
+    rows.sort(key=lambda row: int(row.time_us))
     return [
         {
             "time_us": row.time_us,
@@ -129,5 +150,5 @@ def _events(connection: Connection, run: int) -> list[dict[str, object]]:
             "text": row.text,
             "details": json.loads(row.details),
         }
-        for row in reversed(list(connection.execute(chosen)))
+        for row in rows[-_EVENTS_MAX:]
     ]

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from buoy_server.errors import Busy, Conflict, Malformed, Missing, TooLarge
 from buoy_server.services import Services
-from buoy_server.web import about, live, panels, reading, static, uploads
+from buoy_server.web import about, control, live, panels, reading, static, uploads
 from buoy_server.web.auth import TokenGate
 from buoy_server.web.problems import http_error, problem, refused, unexpected
 
@@ -27,10 +27,12 @@ _API = [
     Route("/api/v1/p/{project}/runs:query", reading.runs, methods=["POST"]),
     Route("/api/v1/p/{project}/runs/{run}", reading.run),
     Route("/api/v1/p/{project}/runs/{run}/history", reading.history),
+    Route("/api/v1/p/{project}/runs/{run}/stop", control.stop, methods=["POST"]),
     Route("/api/v1/p/{project}/keys", reading.keys),
     Route("/api/v1/p/{project}/series:query", panels.series, methods=["POST"]),
     Route("/api/v1/p/{project}/rev", live.rev),
     Route("/api/v1/events", live.events),
+    Route("/api/v1/heartbeat", control.heartbeat, methods=["POST"]),
     Route("/api/v1/streams/{stream}", uploads.position),
     Route("/api/v1/streams/{stream}/blocks", uploads.append, methods=["POST"]),
 ]
@@ -66,7 +68,10 @@ def make_app(services: Services, token: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         services.broadcaster.start(asyncio.get_running_loop())
         app.state.room = uploads.Room()
+        pulse = asyncio.create_task(services.pulse.run())
         yield
+        services.pulse.close()
+        await pulse
 
     app = Starlette(
         routes=[*_API, *_PAGES],

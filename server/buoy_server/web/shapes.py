@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.history import LIMIT_MAX as HISTORY_LIMIT_MAX
 from buoy_server.query.runs import LIMIT_MAX as RUNS_LIMIT_MAX
 from buoy_server.query.series import COLUMNS
 
 Schema = dict[str, Any]
+
+STREAMS_MAX = 10_000
+"""How many streams one heartbeat may name."""
 
 COMPONENTS: dict[str, Schema] = {}
 """The schemas that have a name."""
@@ -179,6 +183,27 @@ _EVENT = _named(
         }
     ),
 )
+_STOP_MEMBERS = {
+    "requested_us": COUNT,
+    "via": _one_of(tuple(VIAS)),
+    "by": TEXT,
+    "open": FLAG,
+}
+STOP = _named(
+    "Stop",
+    "A request to stop an attempt: when, how and by whom it came. Open until all processes have ended.",
+    _object(_STOP_MEMBERS),
+)
+STOP_WISH = _named(
+    "StopWish",
+    "How the request comes, and by whom, as far as the client says.",
+    _object({}, {"via": _one_of(tuple(VIAS)), "by": {"type": "string", "maxLength": BY_CHARACTERS_MAX}}),
+)
+_MACHINE = _named(
+    "Machine",
+    "A machine of an attempt: when the server last heard of it, and since when it counts as missing.",
+    _object({"host": TEXT, "attempt": COUNT, "seen_us": _or_null(COUNT), "missing_us": _or_null(COUNT)}),
+)
 RUN = _named(
     "Run",
     "Everything about one run, its points aside.",
@@ -207,6 +232,8 @@ RUN = _named(
             "metrics": _list(_METRIC),
             "fork": _or_null(_object({"run": TEXT, "step": INT})),
             "attempts": _list(_ATTEMPT),
+            "stop": _or_null(STOP),
+            "machines": _list(_MACHINE),
             "writers": _list(_WRITER),
             "gaps": _list(_GAP),
             "events": _list(_EVENT),
@@ -290,3 +317,20 @@ _PANEL_ANSWER = _named(
 SERIES = _object({"epoch": COUNT, "rev": COUNT, "panels": _list(_PANEL_ANSWER)})
 
 POSITION = _object({"next_seq": COUNT})
+
+STREAM_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
+_STREAM_IDS = _list(STREAM_ID, maxItems=STREAMS_MAX)
+BEAT = _named(
+    "Beat",
+    "A daemon says that its writers live: the streams they write, those of them whose request to stop it knows of, "
+    "and how many seconds it waits for another.",
+    _object(
+        {"streams": _STREAM_IDS},
+        {
+            "machine_id": TEXT,
+            "told": _STREAM_IDS,
+            "wait_s": {"type": "number", "minimum": 0, "maximum": 3600},
+        },
+    ),
+)
+BEAT_ANSWER = _object({"stop": _list(_object({"stream": STREAM_ID, "reason": TEXT}))})
