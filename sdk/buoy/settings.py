@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX
 from buoy_core.state import DEFAULT_BASE_URL, normalise_base_url
 
 from buoy.errors import UsageError
@@ -65,6 +66,20 @@ def _seconds(value: object) -> float:
     if not seconds >= 0:
         raise ValueError(f"must be a number of seconds from 0 up, not {value!r}")
     return seconds
+
+
+_UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def _bytes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise ValueError(f"must be a number of bytes, not {value!r}")
+    text = str(value).strip().upper()
+    shift = _UNITS.get(text[-1:], 0)
+    digits = text[:-1] if shift else text
+    if not digits.isdecimal():
+        raise ValueError(f"must be a number of bytes such as 67108864 or 64M, not {value!r}")
+    return int(digits) << shift
 
 
 def _mode(value: object) -> str:
@@ -168,6 +183,7 @@ FIELDS: dict[str, Field] = {
     "dir": Field("BUOY_DIR", _folder, "buoy"),
     "entity": Field("BUOY_ENTITY", check_project),
     "finish_timeout": Field("BUOY_FINISH_TIMEOUT", _seconds, 30.0),
+    "free_bytes_min": Field("BUOY_FREE_BYTES_MIN", _bytes, FREE_BYTES_MIN),
     "mode": Field("BUOY_MODE", _mode, "online"),
     "project": Field("BUOY_PROJECT", check_project),
     "quiet": Field("BUOY_QUIET", _flag, False),
@@ -180,6 +196,7 @@ FIELDS: dict[str, Field] = {
     "run_notes": Field("BUOY_NOTES", _text),
     "run_tags": Field("BUOY_TAGS", check_tags, (), _split_tags),
     "silent": Field("BUOY_SILENT", _flag, False),
+    "spool_bytes_max": Field("BUOY_SPOOL_BYTES_MAX", _bytes, SPOOL_BYTES_MAX),
     "start_timeout": Field("BUOY_START_TIMEOUT", _seconds, 5.0),
     "telemetry": Field("BUOY_TELEMETRY", _flag, True),
     "transport": Field("BUOY_TRANSPORT", _transport, "spool"),
@@ -198,6 +215,7 @@ class Settings:
         dir: folder of the run folders.
         entity: owner of the project.
         finish_timeout: seconds that `finish()` waits until the daemon has the data on disk.
+        free_bytes_min: room on the disk of the spools that is left to others.
         mode: online, offline, disabled or shared.
         project: project of the run.
         quiet: no summary at the end.
@@ -210,6 +228,7 @@ class Settings:
         run_notes: notes of the run.
         run_tags: tags of the run.
         silent: say nothing but errors.
+        spool_bytes_max: most that may wait on disk for the daemon, for each process; beyond it rows are dropped.
         start_timeout: seconds that `init()` waits for the daemon.
         telemetry: sample the hardware while the run lasts.
         transport: spool, or grpc for processes that share no disk with the daemon.
@@ -223,6 +242,7 @@ class Settings:
     dir: str
     entity: str | None
     finish_timeout: float
+    free_bytes_min: int
     mode: str
     project: str | None
     quiet: bool
@@ -235,6 +255,7 @@ class Settings:
     run_notes: str | None
     run_tags: tuple[str, ...]
     silent: bool
+    spool_bytes_max: int
     start_timeout: float
     telemetry: bool
     transport: str

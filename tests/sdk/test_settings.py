@@ -117,6 +117,9 @@ def test_modes(given: str, kept: str) -> None:
         ("finish_timeout", -1),
         ("finish_timeout", "soon"),
         ("silent", "perhaps"),
+        ("spool_bytes_max", "lots"),
+        ("spool_bytes_max", "G"),
+        ("free_bytes_min", -1),
         ("ranks", [-1]),
         ("ranks", "some"),
         ("resume", "must"),
@@ -141,13 +144,14 @@ def test_every_variable_is_read() -> None:
     texts = {
         "base_url": "http://host:1", "mode": "offline", "run_tags": "a,b", "quiet": "1", "silent": "true",
         "ranks": "0,8", "resume": "allow", "transport": "grpc", "finish_timeout": "3",
-        "start_timeout": "2", "telemetry": "off",
+        "start_timeout": "2", "telemetry": "off", "spool_bytes_max": "2G", "free_bytes_min": "100000",
     }  # fmt: skip
     environment = {field.variable: texts.get(name, "text") for name, field in FIELDS.items()}
     settings = resolve(warn=quiet, environment={**environment, "BUOY_CONFIG_DIR": "/nowhere"})
     assert {name for name, _ in settings} == set(FIELDS)
     assert settings.ranks == (0, 8)
     assert settings.telemetry is False
+    assert (settings.spool_bytes_max, settings.free_bytes_min) == (2 << 30, 100_000)
 
 
 def test_the_key_is_not_shown() -> None:

@@ -107,8 +107,8 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
 
 
 def _say_end(run: Run, recorder: SpoolRecorder, progress: v1.CloseProgress | None, *, quiet: bool) -> None:
-    if recorder.writer.dropped:
-        run._messages.warn(f"{recorder.writer.dropped:,} records were dropped because the disk was full")
+    if recorder.dropped:
+        run._messages.warn(f"{recorder.dropped:,} records were dropped because there was no room for them")
     if run.rank and run.settings.ranks is not None:
         return
     if not quiet:

@@ -38,6 +38,10 @@ class Messages:
             self._said.add(kind)
             self.warn(text)
 
+    def told(self, kind: str) -> bool:
+        """Whether there was such trouble."""
+        return kind in self._said
+
     def block(self, lines: Sequence[str]) -> None:
         """Several lines that belong together."""
         if not self.silent:
@@ -52,8 +56,9 @@ def _print(text: str) -> None:
         print(text, file=stream, flush=True)
     except UnicodeEncodeError:
         print(text.encode("ascii", "replace").decode(), file=stream, flush=True)
-    except (OSError, ValueError):
-        # A closed or broken stderr is no reason to disturb the training.
+    except (OSError, RuntimeError, ValueError):
+        # A closed or broken stderr is no reason to disturb the training, nor is a signal handler that logs while the
+        # stream is in use.
         pass
 
 

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol
 
 from buoy_core import Writer
 from buoy_core.errors import SpoolFull
+from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX
 from buoy_proto import v1
 
 from buoy.ranks import Rank
@@ -51,6 +52,8 @@ class Start(NamedTuple):
     attempt: int = 0
     parent_writer: bytes = b""
     """The writer whose process forked this one; empty for the run's own process."""
+    spool_bytes_max: int = SPOOL_BYTES_MAX
+    free_bytes_min: int = FREE_BYTES_MIN
 
 
 class Recorder(Protocol):
@@ -155,7 +158,12 @@ class SpoolRecorder:
         self.on_full: Callable[[SpoolFull | None], None] | None = None
         self._waiting: deque[bytes] = deque()
         self._ordering = threading.RLock()
-        self.writer = Writer(str(self.directory), writer_id=self.writer_id)
+        self.writer = Writer(
+            str(self.directory),
+            writer_id=self.writer_id,
+            spool_bytes_max=start.spool_bytes_max,
+            free_bytes_min=start.free_bytes_min,
+        )
         self.writer.on_full = self._room_changed
         self.log = self.writer.log
         self.history = self.writer.history

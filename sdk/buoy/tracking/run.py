@@ -19,6 +19,7 @@ from buoy.tracking.ending import finish_run
 from buoy.tracking.exits import exit_code_of
 from buoy.tracking.recorder import Recorder, SpoolRecorder, Start
 from buoy.tracking.summary import Summary
+from buoy.tracking.trouble import watch
 
 if TYPE_CHECKING:
     from buoy.forwarder import Forwarder
@@ -60,6 +61,7 @@ class Run:
         self._server_answers = False
         self._forked = False
         self._exit_code = 0
+        self._watch()
         config.persist(self._publish_config)
 
     # ------------------------------------------------------------------ recording
@@ -357,8 +359,13 @@ class Run:
         self._forked = True
         self._use(recorder)
 
+    def _watch(self) -> None:
+        if isinstance(self._recorder, SpoolRecorder):
+            watch(self._recorder, self._messages, lambda: self.dir)
+
     def _use(self, recorder: Recorder) -> None:
         self._recorder = recorder
+        self._watch()
         self._summary.rebind(recorder)
         if not self._finished:
             self._log = recorder.log if self._synchroniser is None else self._log_synchronised

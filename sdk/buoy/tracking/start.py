@@ -96,6 +96,8 @@ def _start(settings: Settings, run_id: str, rank: Rank) -> Start:
         base_url="" if settings.mode == "offline" else settings.base_url,
         rank=rank,
         telemetry=settings.telemetry,
+        spool_bytes_max=settings.spool_bytes_max,
+        free_bytes_min=settings.free_bytes_min,
     )
 
 
