@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 
+from buoy_core import faults
 from buoy_core.chunk import Chunk
 from buoy_core.errors import CorruptFrame
 from buoy_core.format import SPOOL_HEADER_BYTES, spool_segment_name
@@ -180,7 +181,9 @@ class SpoolReaderBase:
             if end > offset:
                 break
             freed += os.stat(self._path(index)).st_size  # noqa: PTH116
+            faults.point("spool.before_delete")
             os.unlink(self._path(index))  # noqa: PTH108
+            faults.point("spool.after_delete")
         return freed
 
     def set_control(self, word: int) -> None:

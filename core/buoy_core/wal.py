@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 
 import buoy_core
+from buoy_core import faults
 from buoy_core.block import build_block
 from buoy_core.chunk import Chunk
 from buoy_core.errors import CoreError
@@ -178,6 +179,7 @@ class WalWriter:
         with self._lock:
             self._check_sound()
             sequence, descriptor = self.next_seq, os.dup(self._descriptor)
+        faults.point("wal.before_sync")
         try:
             if self.synced_seq < sequence:
                 os.fdatasync(descriptor) if hasattr(os, "fdatasync") else os.fsync(descriptor)
@@ -186,6 +188,7 @@ class WalWriter:
             raise
         finally:
             os.close(descriptor)
+        faults.point("wal.after_sync")
         self.synced_seq = max(self.synced_seq, sequence)
 
     def close(self) -> None:
@@ -214,7 +217,9 @@ class WalWriter:
             self._check_sound()
             if self._segment_size >= self.segment_bytes:
                 self._roll(time_us)
+            faults.point("wal.before_append")
             self._write(self._block(kind, payload, records, writer_id, spool, time_us))
+            faults.point("wal.after_append")
             self.next_seq += records
             self._offsets[writer_id] = max(self.offset_of(writer_id), spool[1])
         self._tables.add(writer_id, tables)
@@ -256,6 +261,7 @@ class WalWriter:
 
     def _roll(self, time_us: int) -> None:
         """Begins the next segment. If that fails, everything is as before."""
+        faults.point("wal.before_roll")
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
         index = self._index + 1
@@ -266,11 +272,14 @@ class WalWriter:
         try:
             _write_all(descriptor, content, 0)
             os.fsync(descriptor)
+            faults.point("wal.before_rename")
             os.rename(f"{path}.tmp", path)  # noqa: PTH104
+            faults.point("wal.after_rename")
             _sync_directory(self.directory)
         except OSError:
             os.close(descriptor)
             raise
+        faults.point("wal.after_roll")
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._index = descriptor, index

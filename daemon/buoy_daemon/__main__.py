@@ -36,6 +36,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in _SECONDS.items():
         flag = "--" + name.replace("_", "-")
         command.add_argument(flag, type=float, default=getattr(defaults, name), metavar="S", help=text)
+    text = "a log's file of this size is followed by the next"
+    size_bytes = defaults.log_segment_bytes
+    command.add_argument("--log-segment-bytes", type=int, default=size_bytes, metavar="N", help=text)
     return parser
 
 
@@ -53,6 +56,7 @@ def _options(parsed: argparse.Namespace) -> Options:
         state_dir=parsed.state_dir.expanduser().absolute(),
         auto=parsed.auto,
         foreground=parsed.foreground,
+        log_segment_bytes=parsed.log_segment_bytes,
         **{name: getattr(parsed, name) for name in _SECONDS},
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import grpc
+from buoy_core import faults
 from buoy_core.errors import CoreError
 from buoy_proto import v1
 
@@ -97,6 +98,7 @@ def acknowledge(
         synced = tail.synced
         if synced > told:
             told = synced
+            faults.point("append.before_acknowledge")
             yield v1.AppendResponse(logged_offset=told, control=ALIVE)
         if feeder.error:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, feeder.error)

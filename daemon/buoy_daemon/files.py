@@ -8,10 +8,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from buoy_daemon import faults
+from buoy_core import faults
 
 
-def write_json(path: Path, value: object, *, durable: bool, fault: str | None = None) -> None:
+def write_json(path: Path, value: object, *, durable: bool, fault: str) -> None:
     """Replaces `path`.
 
     Args:
@@ -19,7 +19,7 @@ def write_json(path: Path, value: object, *, durable: bool, fault: str | None = 
         value: What `json.dumps` takes.
         durable: Whether the new content must survive a power cut when this returns. Without the sync before the
             rename some file systems show an empty file after one.
-        fault: The fault point before the rename.
+        fault: The fault points `<fault>.before_rename` and `<fault>.after_rename`.
 
     Raises:
         OSError: The old file is untouched.
@@ -31,9 +31,9 @@ def write_json(path: Path, value: object, *, durable: bool, fault: str | None = 
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        if fault:
-            faults.point(fault)
+        faults.point(f"{fault}.before_rename")
         Path(temporary).replace(path)
+        faults.point(f"{fault}.after_rename")
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from buoy_core import faults
 from buoy_proto import v1
 from google.protobuf.message import DecodeError
 
-from buoy_daemon import faults
 from buoy_daemon.files import read_json, write_json
 
 log = logging.getLogger(__name__)
@@ -132,13 +132,13 @@ class Index:
 
     def save(self, entry: StreamEntry) -> None:
         """Writes an entry down, durably. Raises OSError with the old one in place."""
-        write_json(self._path(entry), entry.to_json(), durable=True, fault="index.before_rename")
-        faults.point("index.after_rename")
+        write_json(self._path(entry), entry.to_json(), durable=True, fault="index")
 
     def finish(self, entry: StreamEntry) -> None:
         """Moves the entry of a stream that needs nothing more to where only its run's next attempt looks."""
         faults.point("done.before_rename")
         self._path(entry).replace(self._done_path(entry.key))
+        faults.point("done.after_rename")
 
     def last_done(self, key: RunKey) -> StreamEntry | None:
         """The run's last finished stream on this machine."""

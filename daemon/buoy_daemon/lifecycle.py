@@ -143,6 +143,7 @@ class _Daemon:
             machine_id=_machine_id(folder),
             state_dir=folder,
             append_grace_s=options.append_grace_s,
+            log_segment_bytes=options.log_segment_bytes,
         )
         self._uploader = Uploader(self._credentials, self._progress, timeout_s=options.upload_timeout_s)
         self._tailer = Tailer(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from buoy_core.format import WAL_SEGMENT_BYTES
+
 
 @dataclass(frozen=True)
 class Options:
@@ -18,3 +20,4 @@ class Options:
     sample_interval_s: float = 10.0
     append_grace_s: float = 60.0
     upload_timeout_s: float = 30.0
+    log_segment_bytes: int = WAL_SEGMENT_BYTES

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from buoy_core import SpoolReader
+from buoy_core import SpoolReader, faults
 from buoy_core.errors import CoreError
 
 from buoy_daemon.processes import is_alive
@@ -24,7 +24,9 @@ def collect_outbox(outbox: Path, spool_root: Path) -> None:
     for folder in sorted(outbox.iterdir()):
         try:
             if _is_abandoned(folder):
+                faults.point("outbox.before_rename")
                 folder.rename(spool_root / folder.name)
+                faults.point("outbox.after_rename")
         except (OSError, CoreError) as error:
             log.debug("the spool %s stays in the outbox: %s", folder, error)
 

@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from buoy_core import SpoolReader, split_records
+from buoy_core import SpoolReader, faults, split_records
 from buoy_core.errors import CoreError
+from buoy_core.format import WAL_SEGMENT_BYTES
 from buoy_core.wal import WalWriter
 from buoy_proto import v1
 from google.protobuf.message import DecodeError
 
-from buoy_daemon import faults
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.files import read_json
 from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, run_key
@@ -38,7 +38,15 @@ LINGER_S = 600.0
 class Registry:
     """All streams this daemon works on."""
 
-    def __init__(self, index: Index, *, machine_id: str, state_dir: Path, append_grace_s: float) -> None:
+    def __init__(
+        self,
+        index: Index,
+        *,
+        machine_id: str,
+        state_dir: Path,
+        append_grace_s: float,
+        log_segment_bytes: int = WAL_SEGMENT_BYTES,
+    ) -> None:
         self.streams: dict[bytes, Stream] = {}
         self.writers: dict[bytes, Stream] = {}
         self.on_open: Callable[[], None] = lambda: None
@@ -47,15 +55,19 @@ class Registry:
         self._machine_id = machine_id
         self._state_dir = state_dir
         self._append_grace_s = append_grace_s
+        self._log_segment_bytes = log_segment_bytes
         self._host = socket.gethostname()
 
     def load(self) -> None:
         """Takes over what former daemons left. Nothing is opened yet."""
         for entry in self._index.load():
-            self._add(Stream(entry, self._index, self._machine_id))
+            self._add(self._stream(entry))
         for entry in self._index.recently_done(LINGER_S):
             if entry.stream_id not in self.streams:
                 self._add_finished(entry)
+
+    def _stream(self, entry: StreamEntry) -> Stream:
+        return Stream(entry, self._index, self._machine_id, log_segment_bytes=self._log_segment_bytes)
 
     def _add(self, stream: Stream) -> Stream:
         self.streams[stream.stream_id] = stream
@@ -64,7 +76,7 @@ class Registry:
         return stream
 
     def _add_finished(self, entry: StreamEntry) -> Stream:
-        stream = self._add(Stream(entry, self._index, self._machine_id))
+        stream = self._add(self._stream(entry))
         stream.acked_seq = stream.next_seq
         stream.finished_at = time.monotonic()
         return stream
@@ -206,7 +218,7 @@ class Registry:
                 return stream
         done = self._index.last_done(key)
         if done is not None and self._joins(start, done, []):
-            return self._add(Stream(done, self._index, self._machine_id))
+            return self._add(self._stream(done))
         return None
 
     def _joins(self, start: v1.WriterStart, entry: StreamEntry, live: list[Tail]) -> bool:
@@ -228,7 +240,7 @@ class Registry:
         entry.writers[start.writer_id] = writer
         self._index.save(entry)
         faults.point("stream.after_index")
-        return self._add(Stream(entry, self._index, self._machine_id))
+        return self._add(self._stream(entry))
 
     def _next_attempt(self, key: RunKey) -> int:
         attempts = [stream.entry.attempt for stream in self.streams.values() if stream.entry.key == key]

@@ -14,9 +14,8 @@ from collections import deque
 from pathlib import Path
 from typing import Protocol
 
-from buoy_core import Chunk, SpoolReader, parse_frames
+from buoy_core import Chunk, SpoolReader, faults, parse_frames
 
-from buoy_daemon import faults
 from buoy_daemon.errors import OutOfOrder
 from buoy_daemon.processes import is_alive
 
@@ -119,14 +118,12 @@ class SpoolSource:
         """Deletes the segments that are wholly in the log."""
         if offset <= self._released:
             return
-        faults.point("spool.before_release")
         try:
             self._reader.release(offset)
         except OSError as error:
             # Someone has deleted the folder, say. What is mapped can still be read.
             log.warning("segments of %s cannot be deleted: %s", self._folder, error)
         self._released = offset
-        faults.point("spool.after_release")
 
     def touch(self) -> None:
         """Tells the writer that a daemon reads along."""

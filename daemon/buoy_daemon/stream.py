@@ -18,10 +18,11 @@ import time
 from pathlib import Path
 from urllib.parse import quote
 
-from buoy_core import Chunk
+from buoy_core import Chunk, faults
+from buoy_core.format import WAL_SEGMENT_BYTES
 from buoy_proto import v1
 
-from buoy_daemon import faults, records
+from buoy_daemon import records
 from buoy_daemon.errors import LogTrouble
 from buoy_daemon.files import write_json
 from buoy_daemon.index import Index, StreamEntry, WriterEntry
@@ -45,7 +46,14 @@ BLOCKS_A_TURN = 8
 class Stream:
     """A log with its writers. See the module's invariants."""
 
-    def __init__(self, entry: StreamEntry, index: Index, machine_id: str) -> None:
+    def __init__(
+        self,
+        entry: StreamEntry,
+        index: Index,
+        machine_id: str,
+        *,
+        log_segment_bytes: int = WAL_SEGMENT_BYTES,
+    ) -> None:
         self.entry = entry
         self.tails = {writer_id: Tail(writer_id, item) for writer_id, item in entry.writers.items()}
         self.next_seq = entry.final_seq
@@ -58,6 +66,7 @@ class Stream:
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
         self._machine_id = machine_id
+        self._log_segment_bytes = log_segment_bytes
         self._log: StreamLog | None = None
         self._defined_keys: set[int] = set()
 
@@ -104,7 +113,7 @@ class Stream:
 
     def open(self) -> None:
         """Opens or makes the log, and reads back from it where each writer stands. Raises LogTrouble."""
-        opened = StreamLog(self.wal_dir, self.stream_id)
+        opened = StreamLog(self.wal_dir, self.stream_id, self._log_segment_bytes)
         try:
             if opened.next_seq == 0:
                 self._begin(opened)
@@ -124,7 +133,7 @@ class Stream:
     def _begin(self, opened: StreamLog) -> None:
         self.is_new = self.synced_seq == 0
         try:
-            write_json(Path(self.entry.run_dir) / "run.json", self._description(), durable=False)
+            write_json(Path(self.entry.run_dir) / "run.json", self._description(), durable=False, fault="run")
         except OSError as error:
             raise LogTrouble(explain(error)) from error
         opened.append_own([self._stream_start()])

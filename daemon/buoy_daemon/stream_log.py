@@ -10,9 +10,9 @@ from pathlib import Path
 
 from buoy_core import Chunk
 from buoy_core.errors import CoreError
+from buoy_core.format import WAL_SEGMENT_BYTES
 from buoy_core.wal import WalWriter
 
-from buoy_daemon import faults
 from buoy_daemon.errors import LogTrouble
 
 
@@ -23,11 +23,11 @@ class StreamLog:
         LogTrouble: It cannot be opened.
     """
 
-    def __init__(self, directory: Path, stream_id: bytes) -> None:
+    def __init__(self, directory: Path, stream_id: bytes, segment_bytes: int = WAL_SEGMENT_BYTES) -> None:
         self.last_sync_s = 0.0
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            self._wal = WalWriter(str(directory), stream_id)
+            self._wal = WalWriter(str(directory), stream_id, segment_bytes=segment_bytes)
         except (OSError, CoreError) as error:
             raise LogTrouble(explain(error)) from error
 
@@ -47,12 +47,10 @@ class StreamLog:
 
     def append(self, chunk: Chunk, writer_id: bytes) -> None:
         """Appends a writer's records. Raises LogTrouble."""
-        faults.point("log.before_append")
         try:
             self._wal.append(chunk, writer_id, time_us=now_us())
         except (OSError, CoreError) as error:
             raise LogTrouble(explain(error)) from error
-        faults.point("log.after_append")
 
     def append_own(self, own_records: list[bytes]) -> None:
         """Appends records of the daemon itself. Raises LogTrouble."""
@@ -74,7 +72,6 @@ class StreamLog:
 
     def sync(self) -> None:
         """Makes durable what was appended before. Raises LogTrouble: then nothing may be released."""
-        faults.point("log.before_sync")
         began = time.monotonic()
         try:
             self._wal.sync()
@@ -82,7 +79,6 @@ class StreamLog:
             Path(self._wal.path).stat()
         except (OSError, CoreError) as error:
             raise LogTrouble(explain(error)) from error
-        faults.point("log.after_sync")
         self.last_sync_s = time.monotonic() - began
 
     def close(self) -> None:

@@ -138,9 +138,9 @@ class Stack:
 
     # -- trainers -------------------------------------------------------------------------------------------
 
-    def train(self, run_id: str, steps: int, **options: object) -> Trainer:
-        """Starts a process that logs `steps` steps; see trainer.py for the options."""
-        return Trainer(self, run_id, {"steps": steps, **options})
+    def train(self, run_id: str, steps: int, *, fault: str = "", **options: object) -> Trainer:
+        """Starts a process that logs `steps` steps and dies at `fault`; see trainer.py for the options."""
+        return Trainer(self, run_id, {"steps": steps, **options}, fault)
 
     # -- what the server holds ------------------------------------------------------------------------------
 
@@ -184,16 +184,17 @@ class Stack:
 class Trainer:
     """A training process. It notes what was accepted in a file of its own, through a mapped counter."""
 
-    def __init__(self, stack: Stack, run_id: str, options: dict[str, object]) -> None:
+    def __init__(self, stack: Stack, run_id: str, options: dict[str, object], fault: str = "") -> None:
         self.run_id = run_id
         self.counter = stack.folder / f"{run_id}.accepted"
-        self.counter.write_bytes(bytes(8))
+        if not self.counter.exists():
+            self.counter.write_bytes(bytes(8))
         self.log = stack.folder / f"{run_id}.log"
         options = {"run_id": run_id, "counter": str(self.counter), **options}
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, str(TRAINER), json.dumps(options)],
-                env=stack.environment,
+                env=stack.environment | ({"BUOY_FAULT": fault} if fault else {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )

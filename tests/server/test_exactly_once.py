@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from pathlib import Path
 
-import httpx
 import pytest
-from buoy_server import faults
 from buoy_server.errors import Conflict
 from buoy_server.query.catalogue import find_project
 from buoy_server.query.history import HistoryRequest
@@ -99,7 +96,7 @@ def test_any_order_of_any_batches(services: Services, data: st.DataObject, seed:
     services.ingest.append(stream_id, b"".join(stream.blocks))
     assert stored(services, stream) == expected
     assert set(points_in_engine(services, stream)) == {1}
-    assert _summary_counts(services, stream) == _counts(expected)
+    assert _summary_counts(services, stream) == counts_of(expected)
 
 
 def _ends(stream: Stream) -> list[int]:
@@ -108,7 +105,7 @@ def _ends(stream: Stream) -> list[int]:
     return [parse_header(block).next_seq for block in stream.blocks]
 
 
-def _counts(expected: list[dict[str, object]]) -> dict[str, int]:
+def counts_of(expected: list[dict[str, object]]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for row in expected:
         for key in row:
@@ -178,35 +175,17 @@ def upload(server: ServerProcess, stream: Stream, chance: random.Random) -> None
         server.client.post(stream.path, content=body).raise_for_status()
 
 
-@pytest.mark.parametrize("name", faults.NAMES)
-def test_killed_at_every_point(tmp_path: Path, name: str) -> None:
-    seed = 77
-    chance = random.Random(seed)
-    stream, expected = make_stream(blocks=10, rows=6, seed=seed, project="killed")
-    deaths = 0
-    for count in (1, 3):
-        with ServerProcess(tmp_path, fault=f"{name}:{count}") as server, pytest.raises(httpx.TransportError):
-            upload(server, stream, chance)
-        deaths += 1
-        assert server.process.wait(timeout=10) == -9, "the fault point was passed"
-    assert deaths == 2
-    with ServerProcess(tmp_path) as server:
-        upload(server, stream, chance)
-        path = f"/api/v1/p/local:killed/runs/{stream.info.run_id}"
-        assert rows_of(_pages(server, path)) == expected
-        keys = server.client.get("/api/v1/p/local:killed/keys").json()["keys"]
-        assert {key["key"]: key["n"] for key in keys} == _counts(expected)
-
-
-def _pages(server: ServerProcess, path: str) -> Iterable[list[dict[str, object]]]:
-    cursor = None
+def history_of(server: ServerProcess, stream: Stream) -> list[dict[str, object]]:
+    """The whole history through the API."""
+    path = f"/api/v1/p/local:{stream.info.project}/runs/{stream.info.run_id}/history"
+    pages, cursor = [], None
     while True:
         query = {"rank": "all", "limit": "11"} | ({"cursor": cursor} if cursor else {})
-        answer = server.client.get(f"{path}/history", params=query).json()
-        yield answer["rows"]
+        answer = server.client.get(path, params=query).json()
+        pages.append(answer["rows"])
         cursor = answer["cursor"]
         if cursor is None:
-            return
+            return rows_of(pages)
 
 
 def test_the_points_of_a_whole_run_are_described(services: Services) -> None:
@@ -217,18 +196,3 @@ def test_the_points_of_a_whole_run_are_described(services: Services) -> None:
         run = describe_run(connection, project, stream.info.run_id)
     last = {writer["rank"]: writer["last_step"] for writer in run["writers"]}  # type: ignore[attr-defined]
     assert last == {rank: max(row["_step"] for row in expected if row["_rank"] == rank) for rank in last}
-
-
-def test_a_fault_that_is_not_there_is_refused() -> None:
-    import subprocess
-    import sys
-
-    script = "import buoy_server.faults"
-    result = subprocess.run(
-        [sys.executable, "-c", script],
-        env={"BUOY_FAULT": "nowhere:1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "names no fault point" in result.stderr

@@ -49,6 +49,7 @@ from buoy_core._compiled.wire cimport (
 
 import os
 
+from buoy_core import faults
 from buoy_core.chunk import KeyStatistics
 from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX, SPOOL_SEGMENT_BYTES, end_room
@@ -114,6 +115,8 @@ cdef enum:
 
 crc32_prepare()
 
+cdef bint armed = faults.armed
+
 # Counts up in each forked child: `log()` needs no system call to know that it is in one.
 cdef unsigned long generation = 0
 
@@ -133,6 +136,12 @@ cdef int import_modules() except -1:
     interruption = interruption_module
     values = values_module
     return 0
+
+
+cdef void visit(str point) noexcept:
+    """Visits a fault point. Runs no Python code unless a test has armed one."""
+    if armed:
+        faults.point(point)
 
 
 def _count_fork():
@@ -283,7 +292,7 @@ cdef class Writer:
         cdef int status = self.create(&self.segment, 0, 0, self.capacity)
         if status == 0:
             store_release64(self.segment.map + DROPPED_AT, self.dropped_count)
-            status = segment_publish(&self.segment, PyBytes_AS_STRING(self.path))
+            status = self.give_name(&self.segment)
         if status:
             raise self.full_error(status)
         return 0
@@ -515,7 +524,6 @@ cdef class Writer:
         """Goes on in a new segment with room for `size` bytes; False if none can be made now."""
         cdef uint64_t now_ns = monotonic_ns()
         cdef Segment following
-        cdef const char* directory = PyBytes_AS_STRING(self.path)
         cdef uint64_t base = self.segment.base + self.segment.committed
         if now_ns < self.retry_at_ns and size >= self.retry_bytes:
             return False
@@ -523,7 +531,7 @@ cdef class Writer:
         if status == 0:
             store_release64(following.map + DROPPED_AT, self.dropped_count)
             memcpy(following.map + CONTROL_AT, self.segment.map + CONTROL_AT, 16)
-            status = segment_publish(&following, directory)
+            status = self.give_name(&following)
         if (status == 0) != (self.full_status == 0):
             self.news = True
             self.settled = UNSETTLED
@@ -534,6 +542,7 @@ cdef class Writer:
             return False
         # Only now: a reader that sees the seal finds the next segment.
         store_release32(self.segment.map + SEALED_AT, 1)
+        visit("spool.after_seal")
         segment_close(&self.segment)
         self.segment = following
         self.retry_at_ns = 0
@@ -545,6 +554,7 @@ cdef class Writer:
         cdef uint64_t size = HEADER_BYTES + capacity
         cdef uint64_t free = 0
         cdef int status
+        visit("spool.before_create")
         if self.sizes_count and self.oldest + self.sizes_count > index:
             # It was made before, but could not be published.
             self.sizes_count -= 1
@@ -564,6 +574,14 @@ cdef class Writer:
             self.sizes[self.sizes_count] = size
             self.sizes_count += 1
             self.used += size
+        return status
+
+    cdef int give_name(self, Segment* segment) noexcept:
+        """Makes a segment visible to readers; 0 or an errno."""
+        visit("spool.before_publish")
+        cdef int status = segment_publish(segment, PyBytes_AS_STRING(self.path))
+        if status == 0:
+            visit("spool.after_publish")
         return status
 
     cdef bint make_room(self) noexcept:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from zlib import crc32
 
-from buoy_core import interruption, machine
+from buoy_core import faults, interruption, machine
 from buoy_core.chunk import KeyStatistics
 from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import (
@@ -112,13 +112,14 @@ class Writer:
         self._dropped = dropped
         self._full: SpoolFull | None = None
         self._news = False
+        self._word = 0
         self._waiting = False
         self._retry_at_ns = 0
         self._retry_bytes = 0
         self._sizes: deque[tuple[int, int]] = deque()
         self._segment = self._create(0, 0, self._capacity)
         self._segment.dropped = dropped
-        self._segment.publish()
+        self._publish(self._segment)
 
     def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None:
         """Records one row. It survives the death of this process once this has returned.
@@ -144,7 +145,7 @@ class Writer:
         advance = step is None if commit is None else bool(commit)
         self._run(lambda: self._write_row(row, numbers, others, wanted, advance, time_us))
         if row and not self._closed:
-            self._settle(self._segment.control)
+            self._settle(self._word)
 
     def _settle(self, control: int) -> None:
         """Passes on what the daemon's word says."""
@@ -157,8 +158,14 @@ class Writer:
 
     def _heed_stop(self) -> None:
         """Interrupts the process, once: what it logs while it saves its state and ends is welcome."""
-        if not self._segment.stop_seen:
+        seen: list[int] = []
+
+        def mark() -> None:
+            seen.append(self._segment.stop_seen)
             self._segment.stop_seen = 1
+
+        self._run(mark)
+        if seen == [0]:
             interruption.interrupt()
 
     def append(self, record: bytes, *, counted: bool = True, last: bool = False) -> bool:
@@ -292,6 +299,8 @@ class Writer:
         if target >= self.step:
             # The largest step of all has no next one.
             self.step = target + (advance and target <= STEP_MAX)
+        # Read where no other call can go on in another segment meanwhile: of this one only the outer call disposes.
+        self._word = self._segment.control
 
     def _put_row(self, row: list[Leaf], record: bytes) -> None:
         """Puts the definitions of new keys, then the row; if any has no room, the row is dropped."""
@@ -343,7 +352,7 @@ class Writer:
             new = self._create(old.index + 1, old.base + old.committed, capacity)
             new.dropped = self._dropped
             new.control, new.stop_seen, new.seen_ns = old.control, old.stop_seen, old.seen_ns
-            new.publish()
+            self._publish(new)
         except SpoolFull as error:
             self._retry_at_ns, self._retry_bytes = now_ns + ROLL_RETRY_NS, size
             self._note_full(error)
@@ -351,6 +360,7 @@ class Writer:
         self._note_full(None)
         # Only now: a reader that sees the seal finds the next segment.
         old.sealed = 1
+        faults.point("spool.after_seal")
         self._segment = new
         self._retry_at_ns = 0
         old.close()
@@ -362,10 +372,16 @@ class Writer:
 
     def _create(self, index: int, base: int, capacity: int) -> Segment:
         size = SPOOL_HEADER_BYTES + capacity
+        faults.point("spool.before_create")
         check_room(self.directory, self._used() + size, self._spool_bytes_max, size, self._free_bytes_min)
         segment = Segment.create(self.directory, index, base, capacity, self.writer_id)
         self._sizes.append((index, size))
         return segment
+
+    def _publish(self, segment: Segment) -> None:
+        faults.point("spool.before_publish")
+        segment.publish()
+        faults.point("spool.after_publish")
 
     def _used(self) -> int:
         """Bytes of the segments that the daemon has not deleted yet. It deletes from the front."""

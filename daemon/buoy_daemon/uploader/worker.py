@@ -12,9 +12,9 @@ import threading
 import time
 from dataclasses import dataclass, field
 
+from buoy_core import faults
 from buoy_core.wal import WalReader
 
-from buoy_daemon import faults
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.files import read_json, write_json
 from buoy_daemon.progress import Progress
@@ -304,7 +304,7 @@ def _write_ack(shipment: Shipment, now: float) -> None:
     shipment.ack_written = stream.acked_seq
     answer = {"next_seq": stream.acked_seq, "base_url": stream.entry.base_url}
     try:
-        write_json(stream.wal_dir.parent / "ack.json", answer, durable=False, fault="ack.before_rename")
+        write_json(stream.wal_dir.parent / "ack.json", answer, durable=False, fault="ack")
     except OSError as error:
         log.warning("ack.json of %s cannot be written: %s", stream.entry.run_dir, error)
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from buoy_core import faults
 from sqlalchemy import ColumnElement, Connection, and_, case, or_, select, update
 
-from buoy_server import faults
 from buoy_server.errors import Busy
 from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.catalogue import next_rev
@@ -41,8 +41,8 @@ def commit(metadata: Metadata, addition: Addition) -> int:
     """
     with metadata.write() as connection:
         rev = _commit(metadata, connection, addition)
-        faults.point(faults.BEFORE_COMMIT)
-    faults.point(faults.AFTER_COMMIT)
+        faults.point("ingest.before_commit")
+    faults.point("ingest.after_commit")
     return rev
 
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from buoy_core import faults
 
-from buoy_server import faults
 from buoy_server.errors import Malformed
 from buoy_server.ingest import catalogue
 from buoy_server.ingest.addition import Addition, SeriesTally
@@ -113,13 +113,15 @@ class Ingest:
         if changes.start is None:
             raise Malformed("no_stream_start", "The stream's first record is not a StreamStart.")
         catalogue.check_start(changes.start, stream_id)
-        return catalogue.create_stream(self.metadata, changes.start)
+        state = catalogue.create_stream(self.metadata, changes.start)
+        faults.point("ingest.after_stream")
+        return state
 
     def _store(self, state: StreamState, prepared: Prepared) -> int:
         catalogue.resolve_keys(self.metadata, state, prepared.key_names())
-        faults.point(faults.CATALOGUE_READY)
+        faults.point("ingest.before_insert")
         self._insert(state, prepared)
-        faults.point(faults.METRICS_INSERTED)
+        faults.point("ingest.after_insert")
         series = [
             SeriesTally(state.keys[name[:2]], name[2], name[0], tally)
             for name, tally in tallies(prepared.points, prepared.texts)
@@ -140,7 +142,7 @@ class Ingest:
                 columns = columns.take(columns.seq >= points_from)
             if len(columns):
                 self.metrics.insert_points(columns, token)
-        faults.point(faults.POINTS_INSERTED)
+        faults.point("ingest.after_points")
         rows = [row for row in text_rows(prepared.texts, state.keys) if row.seq >= texts_from]
         if rows:
             self.metrics.insert_texts(owner.run, owner.attempt, owner.stream, rows, token)
