@@ -299,7 +299,7 @@ class Writer:
         if target >= self.step:
             # The largest step of all has no next one.
             self.step = target + (advance and target <= STEP_MAX)
-        # Read where no other call can go on in another segment meanwhile: of this one only the outer call disposes.
+        # Read in here, where no other call can roll and unmap the segment that is being asked.
         self._word = self._segment.control
 
     def _put_row(self, row: list[Leaf], record: bytes) -> None:
