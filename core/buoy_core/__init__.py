@@ -12,7 +12,7 @@ import os
 from importlib import import_module
 
 from buoy_core.chunk import Chunk, KeyStatistics, Rows
-from buoy_core.machine import boot_id, process_identity
+from buoy_core.machine import boot_id, pid_namespace, process_identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ __all__ = [
     "implementation",
     "join_records",
     "parse_frames",
+    "pid_namespace",
     "process_identity",
     "split_records",
     "table_records",

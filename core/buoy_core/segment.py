@@ -22,6 +22,7 @@ from buoy_core.format import (
     SPOOL_HEADER_BYTES,
     SPOOL_LAST_AT,
     SPOOL_MAGIC,
+    SPOOL_PID_NAMESPACE_AT,
     SPOOL_SEALED_AT,
     SPOOL_SEEN_AT,
     SPOOL_START_AT,
@@ -29,9 +30,9 @@ from buoy_core.format import (
     VERSION,
     spool_segment_name,
 )
-from buoy_core.machine import boot_id, process_identity
+from buoy_core.machine import boot_id, pid_namespace, process_identity
 
-_START = Struct("<Q")
+_ORIGIN = Struct("<QQ")  # start time and pid namespace of the writer's process
 
 
 class Segment:
@@ -54,6 +55,7 @@ class Segment:
         self.boot_id: bytes = fixed[7]
         self.pid: int = fixed[8]
         self.process_start: int = self._longs[SPOOL_START_AT // 8]
+        self.pid_namespace: int = self._longs[SPOOL_PID_NAMESPACE_AT // 8]
 
     @classmethod
     def open(cls, path: str) -> Segment:
@@ -97,7 +99,8 @@ class Segment:
         fixed = SPOOL_FIXED.pack(
             SPOOL_MAGIC, VERSION, SPOOL_HEADER_BYTES, capacity, base, index, writer_id, boot_id(), pid
         )
-        mapped[: SPOOL_START_AT + 8] = fixed + _CRC.pack(crc32(fixed)) + _START.pack(start)
+        origin = _ORIGIN.pack(start, pid_namespace())
+        mapped[: SPOOL_START_AT + _ORIGIN.size] = fixed + _CRC.pack(crc32(fixed)) + origin
         return cls(temporary, mapped)
 
     def publish(self) -> None:

@@ -35,7 +35,7 @@ class SpoolReaderBase:
 
     Attributes:
         offset: where the next record begins. It is larger than asked for if the segments there are gone or damaged.
-        writer_id, pid, process_start: from the header of the first segment that is left.
+        writer_id, pid, process_start, pid_namespace: from the header of the first segment that is left.
         foreign_boot: the machine has restarted since the spool was written: committed offsets are not trusted,
             the frames' checksums are.
 
@@ -58,6 +58,7 @@ class SpoolReaderBase:
         self.writer_id = self._current.writer_id
         self.pid = self._current.pid
         self.process_start = self._current.process_start
+        self.pid_namespace = self._current.pid_namespace
         self.foreign_boot = self._current.boot_id != self._boot_id
         self.offset = max(offset, self._current.base)
         self._limit_of_index = -1

@@ -47,6 +47,7 @@ _SECONDS = {
     "sync_interval_s": "longest time between a write to the log and its fdatasync",
     "sample_interval_s": "time between two samples of the machine",
     "append_grace_s": "how long a writer on gRPC may be away before it counts as crashed",
+    "unseen_grace_s": "how long a writer whose process cannot be seen from here (a container's) may be silent",
     "upload_timeout_s": "how long one request to a server may take",
 }
 

@@ -38,6 +38,8 @@ class WriterEntry:
     pid: int = 0
     process_start: int = 0
     state: int = v1.RUN_STATE_RUNNING
+    unseen_at: int = 0
+    """Where it was given up without being seen to end: its spool is kept, in case it goes on from this offset."""
 
 
 @dataclass

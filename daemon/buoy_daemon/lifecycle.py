@@ -144,6 +144,7 @@ class _Daemon:
             state_dir=folder,
             append_grace_s=options.append_grace_s,
             log_segment_bytes=options.log_segment_bytes,
+            unseen_grace_s=options.unseen_grace_s,
         )
         self._uploader = Uploader(self._credentials, self._progress, timeout_s=options.upload_timeout_s)
         self._tailer = Tailer(

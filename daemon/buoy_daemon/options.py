@@ -19,5 +19,6 @@ class Options:
     sync_interval_s: float = 1.0
     sample_interval_s: float = 10.0
     append_grace_s: float = 60.0
+    unseen_grace_s: float = 24 * 3600.0
     upload_timeout_s: float = 30.0
     log_segment_bytes: int = WAL_SEGMENT_BYTES

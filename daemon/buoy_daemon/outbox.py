@@ -12,7 +12,7 @@ from pathlib import Path
 from buoy_core import SpoolReader, faults
 from buoy_core.errors import CoreError
 
-from buoy_daemon.processes import is_alive
+from buoy_daemon.processes import Process
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def collect_outbox(outbox: Path, spool_root: Path) -> None:
 def _is_abandoned(folder: Path) -> bool:
     reader = SpoolReader(str(folder), 0)
     try:
-        return reader.foreign_boot or not is_alive(reader.pid, reader.process_start)
+        process = Process(reader.pid, reader.process_start, reader.pid_namespace)
+        return reader.foreign_boot or process.runs() is False
     finally:
         reader.close()

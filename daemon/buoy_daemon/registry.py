@@ -24,7 +24,7 @@ from google.protobuf.message import DecodeError
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.files import read_json
 from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, run_key
-from buoy_daemon.processes import is_alive
+from buoy_daemon.processes import Process, is_alive
 from buoy_daemon.source import AppendSource, SpoolSource, remove_spool
 from buoy_daemon.stream import Stream
 from buoy_daemon.tail import Tail
@@ -45,6 +45,7 @@ class Registry:
         machine_id: str,
         state_dir: Path,
         append_grace_s: float,
+        unseen_grace_s: float,
         log_segment_bytes: int = WAL_SEGMENT_BYTES,
     ) -> None:
         self.streams: dict[bytes, Stream] = {}
@@ -56,6 +57,8 @@ class Registry:
         self._state_dir = state_dir
         self._append_grace_s = append_grace_s
         self._log_segment_bytes = log_segment_bytes
+        self._unseen_grace_s = unseen_grace_s
+        self._unseen: dict[bytes, SpoolSource] = {}
         self._host = socket.gethostname()
 
     def load(self) -> None:
@@ -100,7 +103,7 @@ class Registry:
             tail.source = AppendSource(tail.logged, grace_s=self._append_grace_s)
             return
         try:
-            tail.source = SpoolSource(folder, tail.logged, same_host=tail.entry.host in ("", self._host))
+            tail.source = SpoolSource(folder, tail.logged, unseen_grace_s=self._unseen_grace_s)
         except (OSError, CoreError) as error:
             if Path(folder).exists():
                 log.error("the spool %s cannot be read now: %s", folder, error)
@@ -123,7 +126,8 @@ class Registry:
                 reader.close()
         except (OSError, CoreError) as error:
             raise UnclearSpool(f"{error}") from error
-        if empty and not is_alive(reader.pid, reader.process_start):
+        process = Process(reader.pid, reader.process_start, reader.pid_namespace)
+        if empty and (reader.foreign_boot or process.runs() is False):
             remove_spool(str(folder))
             raise UnclearSpool("its writer died before it wrote anything; removed")
         if chunk is None:
@@ -192,6 +196,27 @@ class Registry:
         self.open(stream)
         log.info("writer %s goes on from the spool that it has left", tail.writer_id.hex())
 
+    def look_again(self, stream: Stream, tail: Tail, folder: Path) -> None:
+        """Removes the spool of a writer that has ended; goes on with that of one that was only thought to have.
+
+        Raises:
+            LogTrouble: The index cannot be written.
+        """
+        if not tail.entry.unseen_at:
+            remove_spool(str(folder))
+            return
+        source = self._unseen.get(tail.writer_id)
+        if source is None:
+            source = SpoolSource(str(folder), tail.entry.unseen_at, unseen_grace_s=self._unseen_grace_s)
+            self._unseen[tail.writer_id] = source
+        if source.available <= tail.entry.unseen_at:
+            if source.gone():
+                self._unseen.pop(tail.writer_id).remove()
+        else:
+            self._unseen.pop(tail.writer_id).close()
+            self.revive(stream, tail)
+            log.info("writer %s was thought to have ended; its spool is read on", tail.writer_id.hex())
+
     def revive(self, stream: Stream, tail: Tail) -> None:
         """Takes a gRPC writer back that was away for so long that it counted as crashed. Raises LogTrouble."""
         if stream.entry.closed:
@@ -231,6 +256,8 @@ class Registry:
 
     def _may_write(self, tail: Tail) -> bool:
         writer = tail.entry
+        if isinstance(tail.source, SpoolSource):
+            return tail.source.alive()
         if writer.host in ("", self._host) and writer.pid:
             return is_alive(writer.pid, writer.process_start)
         return tail.source is None or tail.source.alive()

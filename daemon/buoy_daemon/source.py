@@ -17,7 +17,7 @@ from typing import Protocol
 from buoy_core import Chunk, SpoolReader, faults, parse_frames
 
 from buoy_daemon.errors import OutOfOrder
-from buoy_daemon.processes import is_alive
+from buoy_daemon.processes import Process
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +26,6 @@ ALIVE = 1
 
 APPEND_BUFFER_BYTES = 8 << 20
 """How much of a gRPC writer's data may wait in memory for the tailer."""
-
-
-FOREIGN_GRACE_S = 24 * 3600.0
-"""How long a writer whose process cannot be seen may be silent."""
 
 
 class Source(Protocol):
@@ -65,6 +61,9 @@ class Source(Protocol):
     def alive(self) -> bool:
         """Whether more records may come."""
 
+    def gone(self) -> bool:
+        """Whether it is certain that no more will."""
+
     def close(self) -> None:
         """Frees what is open; the data stay."""
 
@@ -73,18 +72,23 @@ class Source(Protocol):
 
 
 class SpoolSource:
-    """A spool folder."""
+    """A spool folder.
 
-    def __init__(self, folder: str, offset: int, *, same_host: bool = True) -> None:
+    Args:
+        folder: it.
+        offset: where to go on reading.
+        unseen_grace_s: how long a writer whose process cannot be seen from here may be silent.
+    """
+
+    def __init__(self, folder: str, offset: int, *, unseen_grace_s: float) -> None:
         self._folder = folder
-        self._same_host = same_host
+        self._unseen_grace_s = unseen_grace_s
         self._grown_to = -1
         self._grown_at = time.monotonic()
         self._reader = SpoolReader(folder, offset)
         self._released = offset
-        self.pid = self._reader.pid
-        self.process_start = self._reader.process_start
         self.foreign_boot = self._reader.foreign_boot
+        self._process = Process(self._reader.pid, self._reader.process_start, self._reader.pid_namespace)
 
     @property
     def available(self) -> int:
@@ -132,20 +136,23 @@ class SpoolSource:
     def alive(self) -> bool:
         """Whether the writer's process still runs.
 
-        In a container that shares our folders but not our process table its pid says nothing. Such a writer, told by
-        its host name, counts as alive until nothing has come for a long time.
+        In a container that shares our folders but not our process table it may be out of sight. Such a writer counts
+        as alive until nothing has come for a long time.
         """
         if self.foreign_boot:
             return False
-        if is_alive(self.pid, self.process_start):
-            return True
-        return not self._same_host and self._grew_lately()
+        runs = self._process.runs()
+        return self._grew_lately() if runs is None else runs
+
+    def gone(self) -> bool:
+        """Whether the writer has closed, or its process has ended for all we can see."""
+        return self.sealed or self.foreign_boot or self._process.runs() is False
 
     def _grew_lately(self) -> bool:
         now = time.monotonic()
         if self.available > self._grown_to:
             self._grown_to, self._grown_at = self.available, now
-        return now - self._grown_at < FOREIGN_GRACE_S
+        return now - self._grown_at < self._unseen_grace_s
 
     def close(self) -> None:
         """Takes the alive bit back and unmaps the segments."""
@@ -267,6 +274,10 @@ class AppendSource:
     def alive(self) -> bool:
         """Whether the writer is connected, or was a short time ago."""
         return self._connected or time.monotonic() - self._left_at < self._grace_s
+
+    def gone(self) -> bool:
+        """Its records are here or nowhere."""
+        return True
 
     def close(self) -> None:
         """Cuts the connection off."""

@@ -189,6 +189,7 @@ class Stream:
     def revive(self, tail: Tail) -> None:
         """Takes an ended writer back. Raises LogTrouble."""
         before, tail.entry.state = tail.entry.state, v1.RUN_STATE_RUNNING
+        tail.entry.unseen_at = 0
         try:
             self._save()
         except LogTrouble:
@@ -317,6 +318,8 @@ class Stream:
         for tail in over:
             self.drain(tail)
             states[tail.writer_id] = self._end_state(tail)
+            unseen = tail.source is not None and not (tail.end or tail.source.gone())
+            tail.entry.unseen_at = tail.logged if unseen else 0
         self.sync()
         faults.point("close.before_index")
         self._note_ends(states)
@@ -324,7 +327,7 @@ class Stream:
         for tail in over:
             self._opened().forget(tail.writer_id)
             if tail.source is not None:
-                tail.source.remove()
+                tail.source.close() if tail.entry.unseen_at else tail.source.remove()
                 tail.source = None
 
     def _end_state(self, tail: Tail) -> int:

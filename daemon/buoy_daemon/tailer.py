@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from buoy_core.errors import CoreError
+
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.outbox import collect_outbox
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, open_streams
-from buoy_daemon.source import remove_spool
 from buoy_daemon.stream import BLOCK_BYTES, Stream
 from buoy_daemon.tail import Tail
 
@@ -297,12 +298,18 @@ class Tailer(threading.Thread):
             elif not known[1].entry.spool_dir:
                 self._take_over(*known, folder)
             elif known[1].ended:
-                remove_spool(str(folder))
+                self._look_again(*known, folder)
 
     def _take_over(self, stream: Stream, tail: Tail, folder: Path) -> None:
         try:
             self._registry.take_over_spool(stream, tail, folder)
         except LogTrouble as error:
+            log.warning("the spool %s waits: %s", folder, error)
+
+    def _look_again(self, stream: Stream, tail: Tail, folder: Path) -> None:
+        try:
+            self._registry.look_again(stream, tail, folder)
+        except (OSError, CoreError, LogTrouble) as error:
             log.warning("the spool %s waits: %s", folder, error)
 
     def _adopt(self, folder: Path, now: float) -> None:

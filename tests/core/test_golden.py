@@ -74,9 +74,9 @@ def test_what_is_written_today_is_the_same(core: ModuleType, golden: Path, tmp_p
     assert [path.name for path in old] == [path.name for path in new]
     for a, b in zip(old, new, strict=True):
         before, after = a.read_bytes(), b.read_bytes()
-        # Boot id, pid, their checksum and the start of the process differ.
+        # Boot id, pid, their checksum, the start of the process and its namespace differ.
         assert before[:56] == after[:56]
-        assert before[88:] == after[88:]
+        assert before[96:] == after[96:]
 
 
 def test_the_log(golden: Path) -> None:

@@ -21,7 +21,7 @@ import buoy_core.compiled
 import buoy_core.python
 import pytest
 from buoy_core.errors import CorruptFrame, SpoolFull, UnsupportedVersion
-from buoy_core.machine import boot_id, process_identity
+from buoy_core.machine import boot_id, pid_namespace, process_identity
 
 from tests.core.core_cases import WRITER_ID, Spool, chunks, decode_points, read_all
 
@@ -68,6 +68,7 @@ def test_the_header_says_who_writes(spool: Spool) -> None:
     assert reader.writer_id == WRITER_ID
     assert (reader.pid, reader.process_start) == process_identity()
     assert reader.process_start > 0
+    assert reader.pid_namespace == pid_namespace() > 0
     assert not reader.foreign_boot
     assert len(boot_id()) == 16
     assert process_identity(2**22 + 1)[1] == 0

@@ -1,6 +1,8 @@
 """A training process for tests: logs 0, 1, 2, ... under "value" and then ends as told.
 
-python writer_process.py STATE_DIR RUN_DIR BASE_URL WRITER_ID RUN_ID COUNT ROWS_A_SECOND finish|kill|hold
+python writer_process.py STATE_DIR RUN_DIR BASE_URL WRITER_ID RUN_ID COUNT ROWS_A_SECOND finish|kill|hold|wait
+
+`wait`: as many rows again once there is something to read on the standard input, and then as `finish`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ def main() -> None:
     log(writer, int(count), float(rate))
     if end == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    if end == "finish":
+    if end == "wait":
+        sys.stdin.readline()
+        log(writer, int(count), float(rate), first=int(count))
+    if end in {"finish", "wait"}:
         last = v1.WriterEnd(writer_id=writer_id, state=v1.RUN_STATE_FINISHED)
         writer.append(v1.Record(writer_end=last).SerializeToString())
         writer.close()
@@ -46,11 +51,11 @@ def main() -> None:
         signal.pause()
 
 
-def log(writer: Writer, count: int, rate: float) -> None:
+def log(writer: Writer, count: int, rate: float, first: int = 0) -> None:
     """Logs at an even pace, whatever else happens."""
     begin = time.monotonic()
     for number in range(count):
-        writer.log({"value": number})
+        writer.log({"value": first + number})
         if number % 20 == 0:
             time.sleep(max(0.0, begin + number / rate - time.monotonic()))
 

@@ -35,6 +35,7 @@ typedef struct {
     uint8_t writer_id[16];
     uint8_t boot_id[16];
     uint64_t process_start;
+    uint64_t pid_namespace;
     uint32_t pid;
 } buoy_origin;
 
@@ -127,6 +128,7 @@ static inline void buoy_segment_write_header(const buoy_segment *segment, const 
     uint32_t crc = buoy_crc32(header, 76);
     memcpy(header + 76, &crc, 4);
     memcpy(header + 80, &origin->process_start, 8);
+    memcpy(header + 88, &origin->pid_namespace, 8);
 }
 
 /* Makes a segment that readers do not see yet. On failure nothing is left behind. */

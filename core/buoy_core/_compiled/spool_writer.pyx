@@ -53,7 +53,7 @@ from buoy_core import faults
 from buoy_core.chunk import KeyStatistics
 from buoy_core.errors import ClosedWriter, ForkedWriter, SpoolFull
 from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX, SPOOL_SEGMENT_BYTES, end_room
-from buoy_core.machine import boot_id, process_identity
+from buoy_core.machine import boot_id, pid_namespace, process_identity
 from buoy_core.spool_directory import limit_reached, no_space, prepare_directory
 
 cdef extern from "Python.h":
@@ -77,6 +77,7 @@ cdef extern from "segment.h" nogil:
         uint8_t writer_id[16]
         uint8_t boot_id[16]
         uint64_t process_start
+        uint64_t pid_namespace
         uint32_t pid
 
     uint64_t wall_clock_us "buoy_wall_clock_us"() noexcept
@@ -281,6 +282,7 @@ cdef class Writer:
         memcpy(self.origin.writer_id, PyBytes_AS_STRING(self.writer_id), 16)
         memcpy(self.origin.boot_id, PyBytes_AS_STRING(boot), 16)
         self.origin.pid, self.origin.process_start = process_identity()
+        self.origin.pid_namespace = pid_namespace()
         self.open_first()
 
     def __dealloc__(self):
