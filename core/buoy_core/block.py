@@ -27,6 +27,7 @@ from buoy_core.format import (
     KIND_DATA,
     KIND_GAP,
     KIND_TABLES,
+    SEQ_MAX,
     VERSION,
     ZERO_ID,
 )
@@ -199,6 +200,8 @@ def _impossible(header: BlockHeader) -> str:  # noqa: PLR0911 - a table
         return "the sizes of an uncompressed payload differ"
     if header.spool_end < header.spool_begin:
         return "the spool range is upside down"
+    if header.first_seq + header.records > SEQ_MAX:
+        return "it counts further than a stream can"
     # A record needs at least two bytes of payload.
     if header.kind != KIND_GAP and header.records > header.raw_size // 2:
         return "more records than the payload can hold"

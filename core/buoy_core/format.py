@@ -60,6 +60,9 @@ VALUE_INT = 1
 VALUE_BOOL = 2
 VALUE_BIG_INT = 3
 
+# Sequences count records; databases have signed numbers.
+SEQ_MAX = (1 << 63) - 1
+
 # Blocks.
 BLOCK_MAGIC = b"BYBK"
 BLOCK_HEADER = Struct("<4sBBBBIIQII16s16sQQQI")  # up to the CRC at byte 92

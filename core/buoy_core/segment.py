@@ -62,7 +62,7 @@ class Segment:
         """Maps an existing segment, for reading and for the daemon's words.
 
         Raises:
-            CorruptFrame: the header is damaged or the file shorter than it says.
+            CorruptFrame: the header is damaged or another segment's, or the file shorter than it says.
             UnsupportedVersion: the segment is of a newer format.
             FileNotFoundError: it is gone.
         """
@@ -230,12 +230,16 @@ def segment_base(path: str) -> int:
 def _check_header(path: str, header: bytes, size: int) -> None:
     if len(header) < SPOOL_HEADER_BYTES:
         raise CorruptFrame(path, 0, "the segment is shorter than its header")
-    magic, version, header_size, capacity = SPOOL_FIXED.unpack_from(header)[:4]
+    magic, version, header_size, capacity, _, index = SPOOL_FIXED.unpack_from(header)[:6]
     if magic != SPOOL_MAGIC:
         raise CorruptFrame(path, 0, "this is no spool segment")
-    if version != VERSION:
-        raise UnsupportedVersion(f"{path} has spool format {version}; this buoy reads {VERSION}")
     if crc32(header[:SPOOL_CRC_AT]) != _CRC.unpack_from(header, SPOOL_CRC_AT)[0]:
         raise CorruptFrame(path, 0, "the segment header's checksum is wrong")
+    # Only now: a flipped bit must not pass for a newer format, of which nothing may be touched.
+    if version != VERSION:
+        raise UnsupportedVersion(f"{path} has spool format {version}; this buoy reads {VERSION}")
     if header_size != SPOOL_HEADER_BYTES or size < header_size + capacity:
         raise CorruptFrame(path, 0, "the segment is shorter than its header says")
+    if os.path.basename(path) != spool_segment_name(index):  # noqa: PTH119 - pathlib is slow to import
+        # A copy under another name would lead a reader in circles.
+        raise CorruptFrame(path, 0, f"the segment is not in its place: its header says {index}")

@@ -17,10 +17,11 @@ from itertools import pairwise
 
 from buoy_core import faults
 from buoy_core.chunk import Chunk
-from buoy_core.errors import CorruptFrame
+from buoy_core.errors import CorruptFrame, UnsupportedVersion
 from buoy_core.format import SPOOL_HEADER_BYTES, spool_segment_name
 from buoy_core.machine import boot_id as machine_boot_id
 from buoy_core.segment import Segment, segment_base
+from buoy_core.segment_names import indices_in
 
 _SUFFIX = ".seg"
 
@@ -74,6 +75,7 @@ class SpoolReaderBase:
         Raises:
             CorruptFrame: the next frame, or the next segment, is damaged or missing. The position stays, and so does
                 the error until `skip_damage()`.
+            UnsupportedVersion: the next segment is of a newer format; it is left alone.
         """
         while True:
             segment, limit = self._current, self._limit()
@@ -147,6 +149,9 @@ class SpoolReaderBase:
 
         Returns:
             Bytes of frames given up. 0 if a damaged last segment leaves nothing to go on with.
+
+        Raises:
+            UnsupportedVersion: what follows is of a newer format.
         """
         before = self.offset
         segment = self._current
@@ -177,7 +182,7 @@ class SpoolReaderBase:
         for index, following in pairwise(indices):
             try:
                 end = segment_base(self._path(following))
-            except CorruptFrame:
+            except (CorruptFrame, UnsupportedVersion):
                 break
             if end > offset:
                 break
@@ -240,7 +245,7 @@ class SpoolReaderBase:
         if index != newest.index:
             try:
                 segment = self._open(self._path(index))
-            except CorruptFrame:
+            except (CorruptFrame, UnsupportedVersion):
                 # `read()` will get there and say so.
                 return newest
             if newest is not self._current:
@@ -273,8 +278,7 @@ class SpoolReaderBase:
         raise damage or FileNotFoundError(self.directory)
 
     def _indices(self) -> list[int]:
-        names = os.listdir(self.directory)  # noqa: PTH208
-        return sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
+        return indices_in(self.directory, _SUFFIX)
 
     def _path(self, index: int) -> str:
         return f"{self.directory}/{spool_segment_name(index)}"

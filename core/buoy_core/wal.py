@@ -53,7 +53,7 @@ class WalWriter:
 
     Raises:
         FileNotFoundError: there is no log, and no `stream_id` to begin one.
-        CoreError: the log is of another stream.
+        CoreError: the log is of another stream, or its segments are of several; nothing was changed.
         UnsupportedVersion: it is of a newer format; nothing was changed.
         OSError: it cannot be read or written.
     """

@@ -11,8 +11,10 @@ from buoy_core.format import WAL_HEADER_BYTES
 from buoy_core.wal_segment import (
     Block,
     Fault,
+    SegmentHeader,
     read_segment_header,
     scan_blocks,
+    segment_header,
     segment_indices,
     segment_path,
 )
@@ -49,6 +51,7 @@ class WalReader:
     def __init__(self, directory: str) -> None:
         self.directory = os.fspath(directory)
         self.stream_id = bytes(16)
+        self._knows_stream = False
         self._first_seqs: dict[int, int] = {}
         # Where the block with a sequence begins, for the latest blocks: `blocks()` is called again and again.
         self._marks: OrderedDict[int, tuple[int, int]] = OrderedDict()
@@ -98,9 +101,8 @@ class WalReader:
             if header is None and not offset:
                 yield Fault(0, WAL_HEADER_BYTES, WAL_HEADER_BYTES, "the segment's header is damaged")
             if header is not None:
-                self._first_seqs[index] = header.first_seq
-                self.stream_id = header.stream_id
-            stream_id = header.stream_id if header else None
+                self._note(index, header)
+            stream_id = self.stream_id if self._knows_stream else None
             yield from scan_blocks(
                 descriptor, path, offset or WAL_HEADER_BYTES, stream_id=stream_id, unread_below=first_seq
             )
@@ -121,16 +123,16 @@ class WalReader:
 
     def _first_seq(self, index: int) -> int | None:
         if index not in self._first_seqs:
-            path = segment_path(self.directory, index)
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                header = read_segment_header(descriptor, path)
-            finally:
-                os.close(descriptor)
+            header = segment_header(self.directory, index)
             if header is None:
                 return None
-            self._first_seqs[index] = header.first_seq
+            self._note(index, header)
         return self._first_seqs[index]
+
+    def _note(self, index: int, header: SegmentHeader) -> None:
+        self._first_seqs[index] = header.first_seq
+        if not self._knows_stream:
+            self.stream_id, self._knows_stream = header.stream_id, True
 
     def _following(self, index: int) -> int | None:
         if os.path.exists(segment_path(self.directory, index + 1)):  # noqa: PTH110

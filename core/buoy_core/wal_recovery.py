@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import buoy_core
-from buoy_core.errors import CorruptBlock
+from buoy_core.errors import CoreError, CorruptBlock
 from buoy_core.format import KIND_TABLES, WAL_HEADER_BYTES
 from buoy_core.wal_segment import (
     Block,
     Fault,
     read_segment_header,
     scan_blocks,
+    segment_header,
     segment_indices,
     segment_path,
 )
@@ -74,9 +75,10 @@ def recover(directory: str) -> Recovered:
 
     Raises:
         UnsupportedVersion: the log is of a newer format. Nothing was changed; nothing ever is by this function.
+        CoreError: its segments are of several streams: to one of them the blocks of another would be a torn tail.
     """
-    state = Recovered()
     indices = segment_indices(directory)
+    state = Recovered(stream_id=_stream_of(directory, indices))
     for index in indices[:-1]:
         path = segment_path(directory, index)
         state.size_bytes += os.stat(path).st_size  # noqa: PTH116
@@ -93,6 +95,20 @@ def recover(directory: str) -> Recovered:
             for item in _items(state, segment_path(directory, index), payloads=True):
                 _take_tables(state, item)
     return state
+
+
+def _stream_of(directory: str, indices: list[int]) -> bytes | None:
+    """The stream that all segments belong to, those with a damaged header aside."""
+    found: bytes | None = None
+    for index in indices:
+        header = segment_header(directory, index)
+        if header is not None and found not in (None, header.stream_id):
+            raise CoreError(
+                f"{segment_path(directory, index)} belongs to stream {header.stream_id.hex()}, "
+                f"the segments before it to {(found or b'').hex()}; nothing was changed"
+            )
+        found = found or (header and header.stream_id)
+    return found
 
 
 def _recover_last(state: Recovered, path: str) -> None:
@@ -128,7 +144,6 @@ def _items(state: Recovered, path: str, *, payloads: bool) -> Iterator[Block | F
         if header is None:
             state.sound = False
         else:
-            state.stream_id = state.stream_id or header.stream_id
             state.next_seq = max(state.next_seq, header.first_seq)
         yield from scan_blocks(
             descriptor,

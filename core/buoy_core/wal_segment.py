@@ -18,12 +18,14 @@ from buoy_core.format import (
     BLOCK_HEADER_BYTES,
     BLOCK_MAGIC,
     KIND_TABLES,
+    SEQ_MAX,
     VERSION,
     WAL_HEADER,
     WAL_HEADER_BYTES,
     WAL_MAGIC,
     wal_segment_name,
 )
+from buoy_core.segment_names import indices_in
 
 _CRC_AT = WAL_HEADER_BYTES - 4
 _SUFFIX = ".wal"
@@ -84,8 +86,7 @@ class Fault:
 
 def segment_indices(directory: str) -> list[int]:
     """The segments in a log's folder, ascending."""
-    names = os.listdir(directory)  # noqa: PTH208
-    return sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
+    return indices_in(directory, _SUFFIX)
 
 
 def segment_path(directory: str, index: int) -> str:
@@ -94,7 +95,7 @@ def segment_path(directory: str, index: int) -> str:
 
 
 def read_segment_header(descriptor: int, path: str) -> SegmentHeader | None:
-    """The header; None if it is damaged.
+    """The header; None if it is damaged, or counts further than a stream can.
 
     Raises:
         UnsupportedVersion: the segment is of a newer format.
@@ -107,7 +108,17 @@ def read_segment_header(descriptor: int, path: str) -> SegmentHeader | None:
     _, version, _, stream_id, index, first_seq, time_us, _ = WAL_HEADER.unpack_from(head)
     if version != VERSION:
         raise UnsupportedVersion(f"{path} is a log of format {version}; this buoy reads {VERSION}")
-    return SegmentHeader(stream_id, index, first_seq, time_us)
+    return SegmentHeader(stream_id, index, first_seq, time_us) if first_seq <= SEQ_MAX else None
+
+
+def segment_header(directory: str, index: int) -> SegmentHeader | None:
+    """As `read_segment_header`, of a segment that is not open."""
+    path = segment_path(directory, index)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return read_segment_header(descriptor, path)
+    finally:
+        os.close(descriptor)
 
 
 def scan_blocks(

@@ -24,6 +24,7 @@ from buoy_core.errors import CorruptFrame, SpoolFull, UnsupportedVersion
 from buoy_core.machine import boot_id, pid_namespace, process_identity
 
 from tests.core.core_cases import WRITER_ID, Spool, chunks, decode_points, read_all
+from tests.fuzz.checksums import repair_spool
 
 FOREIGN = bytes(16)
 
@@ -453,9 +454,8 @@ def test_a_damaged_header(core: ModuleType, tmp_path: Path, at: int, data: bytes
 def test_a_newer_format_is_left_alone(core: ModuleType, tmp_path: Path) -> None:
     spool = Spool(core, tmp_path / "spool")
     (segment,) = spool.segments()
-    with segment.open("r+b") as file:
-        file.seek(8)
-        file.write(b"\2")
+    before = segment.read_bytes()
+    segment.write_bytes(repair_spool(before[:8] + b"\2" + before[9:]))
     with pytest.raises(UnsupportedVersion, match="format 2"):
         core.SpoolReader(str(spool.directory))
 

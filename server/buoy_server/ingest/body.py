@@ -19,8 +19,6 @@ from buoy_server.errors import Malformed, TooLarge
 RAW_BYTES_MAX = 160 << 20
 """What one body may unpack to. A single block of the largest size always fits."""
 
-_SEQ_MAX = (1 << 63) - 1
-
 
 @dataclass(frozen=True)
 class Block:
@@ -62,8 +60,6 @@ def read_body(stream_id: bytes, body: bytes) -> list[Block]:
                     "body_too_large",
                     f"The blocks unpack to more than {RAW_BYTES_MAX} bytes; send fewer of them.",
                 )
-            if header.next_seq > _SEQ_MAX:
-                raise Malformed("corrupt_block", f"Block {number} counts beyond 2^63.", block=number)
             blocks.append(_decode(number, header, decompress(header, data[BLOCK_HEADER_BYTES:])))
     except CorruptBlock as error:
         detail = f"Block {len(blocks)} is not sound: {error.reason}."
