@@ -13,7 +13,7 @@ from buoy_proto import v1
 
 from buoy_daemon.errors import OutOfOrder
 from buoy_daemon.progress import Progress
-from buoy_daemon.source import ALIVE, AppendSource
+from buoy_daemon.source import AppendSource
 from buoy_daemon.tail import Tail
 
 LOOK_S = 0.5
@@ -61,6 +61,7 @@ class Feeder(threading.Thread):
             self.error = f"the frames could not be read: {error}"
 
     def _take(self, request: v1.AppendRequest) -> bool:
+        self.source.dropped = max(self.source.dropped, request.records_dropped)
         if not request.frames:
             return True
         taken = self.source.offer(self.connection, request.begin_offset, request.frames)
@@ -99,7 +100,7 @@ def acknowledge(
         if synced > told:
             told = synced
             faults.point("append.before_acknowledge")
-            yield v1.AppendResponse(logged_offset=told, control=ALIVE)
+            yield v1.AppendResponse(logged_offset=told, control=feeder.source.control)
         if feeder.error:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, feeder.error)
         if ended or (feeder.finished and told >= feeder.source.available):

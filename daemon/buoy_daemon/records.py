@@ -50,6 +50,12 @@ def writer_crashed(writer_id: bytes, *, time_us: int, dropped: int) -> bytes:
     return v1.Record(writer_end=end).SerializeToString()
 
 
+def writer_drops(writer_id: bytes, *, time_us: int, dropped: int) -> bytes:
+    """How much a live writer could not keep so far."""
+    drops = v1.WriterDrops(writer_id=writer_id, records_dropped=dropped, time_unix_us=time_us)
+    return v1.Record(writer_drops=drops).SerializeToString()
+
+
 def event(code: str, text: str, details: Mapping[str, object], *, level: int, time_us: int) -> bytes:
     """Something the run page should show."""
     message = v1.Event(time_unix_us=time_us, level=level, code=code, text=text, json=json.dumps(details))  # type: ignore[arg-type]

@@ -174,9 +174,10 @@ class Registry:
     def try_open(self, stream: Stream) -> None:
         """Opens a stream's log and sources. Raises LogTrouble."""
         try:
+            # First, so that the writers can be told if the log cannot be opened.
+            self.connect(stream)
             if not stream.is_open:
                 stream.open()
-            self.connect(stream)
         except (OSError, CoreError) as error:
             raise LogTrouble(str(error)) from error
         self.on_open()

@@ -92,6 +92,7 @@ class Service:
             upload_state=state,
             upload_error=error,
             url=stream.url,
+            log_error=stream.trouble,
         )
 
     # Open
@@ -166,6 +167,7 @@ class Service:
                 records=stream.next_seq,
                 records_acked=stream.acked_seq,
                 server_answers=self._uploader.last_known(stream.entry.base_url),
+                log_error=stream.trouble,
             )
             if done:
                 return
@@ -205,13 +207,13 @@ class Service:
         first = next(requests, None)
         if first is None:
             return
-        _, tail = self._find(first.writer_id, context)
+        stream, tail = self._find(first.writer_id, context)
         if tail.ended:
             yield v1.AppendResponse(logged_offset=tail.synced, control=ALIVE)
             return
         source = tail.source
         if not isinstance(source, AppendSource):
-            text = "the writer writes to a spool, or its log has trouble"
+            text = stream.trouble or "the writer writes to a spool"
             _abort(context, grpc.StatusCode.FAILED_PRECONDITION, text)
         connection = source.attach()
         context.add_callback(lambda: self._leave(source, connection))
@@ -219,7 +221,7 @@ class Service:
         self._hurry(tail, source.available)
         self._progress.wait_for(lambda: tail.synced >= source.available, JOB_TIMEOUT_S)
         offset = tail.synced
-        yield v1.AppendResponse(logged_offset=offset, control=ALIVE)
+        yield v1.AppendResponse(logged_offset=offset, control=source.control)
         feeder = Feeder(source, connection, first, requests, self._tailer.wake)
         feeder.start()
         try:
@@ -252,6 +254,7 @@ def _writer_status(tail: Tail) -> v1.WriterStatus:
         state=tail.entry.state,  # type: ignore[arg-type]
         committed_offset=tail.committed,
         logged_offset=tail.logged,
+        records_dropped=tail.drops.seen,
     )
 
 

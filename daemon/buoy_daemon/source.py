@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from buoy_core import Chunk, SpoolReader, faults, parse_frames
+from buoy_core.format import CONTROL_WAITING
 
 from buoy_daemon.errors import OutOfOrder
 from buoy_daemon.processes import Process
@@ -55,8 +56,8 @@ class Source(Protocol):
     def synced(self, offset: int) -> None:
         """Everything below `offset` is safe in the log."""
 
-    def touch(self) -> None:
-        """Shows the writer that a daemon is there."""
+    def touch(self, *, waiting: bool) -> None:
+        """Shows the writer that a daemon is there, and whether its records wait because the log cannot be written."""
 
     def alive(self) -> bool:
         """Whether more records may come."""
@@ -129,9 +130,9 @@ class SpoolSource:
             log.warning("segments of %s cannot be deleted: %s", self._folder, error)
         self._released = offset
 
-    def touch(self) -> None:
-        """Tells the writer that a daemon reads along."""
-        self._reader.set_control(ALIVE)
+    def touch(self, *, waiting: bool) -> None:
+        """Tells the writer by the control word."""
+        self._reader.set_control(ALIVE | CONTROL_WAITING * waiting)
 
     def alive(self) -> bool:
         """Whether the writer's process still runs.
@@ -186,6 +187,9 @@ class AppendSource:
         self._left_at = time.monotonic()
         self._grace_s = grace_s
         self.dropped = 0
+        """As the writer's latest message had it."""
+        self.control = ALIVE
+        """For the writer."""
 
     def attach(self) -> int:
         """Begins a connection and returns its number. An older one is cut off."""
@@ -268,8 +272,9 @@ class AppendSource:
     def synced(self, offset: int) -> None:
         """Nothing to free here; the acknowledgement goes out by the handler of the connection."""
 
-    def touch(self) -> None:
-        """The control word goes out with each answer."""
+    def touch(self, *, waiting: bool) -> None:
+        """Notes the control word that goes out with each answer."""
+        self.control = ALIVE | CONTROL_WAITING * waiting
 
     def alive(self) -> bool:
         """Whether the writer is connected, or was a short time ago."""

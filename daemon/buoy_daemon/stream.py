@@ -23,6 +23,7 @@ from buoy_core.format import WAL_SEGMENT_BYTES
 from buoy_proto import v1
 
 from buoy_daemon import records
+from buoy_daemon.drops import drop_records
 from buoy_daemon.errors import LogTrouble
 from buoy_daemon.files import write_json
 from buoy_daemon.index import Index, StreamEntry, WriterEntry
@@ -62,6 +63,8 @@ class Stream:
         self.unsynced_since: float | None = None
         self.closed = entry.closed
         self.finished_at: float | None = None
+        self.trouble = ""
+        """Why the log cannot be written now; empty if it can."""
         self.is_new = False
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
@@ -276,6 +279,24 @@ class Stream:
         row = records.system_row([(ids[name], value) for name, value in values.items()], time_us=time_us)
         self.append_own([records.key_definition(ids[name], name) for name in undefined] + [row])
         self._defined_keys.update(ids[name] for name in undefined)
+
+    def say_alive(self) -> None:
+        """Shows the writers that a daemon reads along, and whether what they log waits."""
+        for tail in self.live_tails():
+            if tail.source is not None:
+                tail.source.touch(waiting=bool(self.trouble))
+
+    def log_drops(self, now: float) -> None:
+        """Logs how much the writers could not keep, where that is due. Raises LogTrouble."""
+        for tail in self.live_tails():
+            if tail.source is not None and tail.drops.look(tail.source.dropped, now):
+                entry = tail.entry
+                self.append_own(
+                    drop_records(
+                        tail.drops, tail.writer_id, rank=entry.rank, host=entry.host, time_us=now_us()
+                    )
+                )
+                tail.drops.took(now)
 
     def _appended(self, opened: StreamLog) -> None:
         # Before the writer's offset moves: who sees a new offset must also see a sequence that covers it.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from buoy_core import Chunk, join_records
 from buoy_core.errors import CoreError, CorruptFrame
 from buoy_proto import v1
 
 from buoy_daemon import records
+from buoy_daemon.drops import Drops
 from buoy_daemon.index import WriterEntry
 from buoy_daemon.source import Source
 from buoy_daemon.stream_log import now_us
@@ -35,6 +36,7 @@ class Tail:
     """There seems to be more, but it cannot be read: the end of a spool that a power cut has damaged."""
     read_any: bool = False
     """Whether this daemon has read of it; if not, only the log knows how its records end so far."""
+    drops: Drops = field(default_factory=Drops)
     end: v1.WriterEnd | None = None
     """The WriterEnd that its last chunk ended with."""
 
@@ -84,6 +86,7 @@ class Tail:
         """Forgets what is not in the log for sure: it holds everything up to `offset`, and that is on disk."""
         self.committed = self.logged = self.synced = offset
         self.read_any, self.end, self.exhausted = False, None, False
+        self.drops.forget()
         if self.source is None:
             return
         try:

@@ -251,12 +251,16 @@ class Tailer(threading.Thread):
                 self._try_open(stream, now)
         self.scan()
         for stream in open_streams(self._registry):
+            stream.say_alive()
             if stream.is_open:
                 self._look_at(stream, now)
         self._registry.tidy(now)
 
     def _look_at(self, stream: Stream, now: float) -> None:
         self._registry.connect(stream)
+        self._guarded(stream, now, lambda: stream.log_drops(now))
+        if not stream.is_open:
+            return
         over = [tail for tail in stream.live_tails() if self._is_gone(tail)]
         if over or not stream.live_tails():
             self._guarded(stream, now, lambda: self._settle(stream, over))
@@ -267,7 +271,6 @@ class Tailer(threading.Thread):
         if source is None:
             return not Path(tail.entry.spool_dir).exists()
         if source.alive():
-            source.touch()
             return False
         tail.look()
         return tail.waiting_bytes <= BLOCK_BYTES
@@ -332,6 +335,7 @@ class Tailer(threading.Thread):
 
     def _suspend(self, stream: Stream, error: LogTrouble, now: float) -> None:
         stream.suspend()
+        stream.trouble = str(error)
         _, pause_s = self._retries.get(stream.stream_id, (0.0, 0.0))
         if pause_s == 0.0:
             log.error(
@@ -349,6 +353,7 @@ class Tailer(threading.Thread):
 
     def _recovered(self, stream: Stream) -> None:
         # Only a sync counts: on a full disk the log may well open, and the blocks that wait still not fit.
+        stream.trouble = ""
         if self._retries.pop(stream.stream_id, None):
             log.info("the log of %s can be written again", stream.entry.run_dir)
 

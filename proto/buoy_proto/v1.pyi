@@ -52,7 +52,7 @@ DURABILITY_DISK: Durability
 DURABILITY_SERVER: Durability
 
 class Record(_message.Message):
-    __slots__ = ("row", "key", "system", "config", "summary", "metric", "run", "event", "writer_start", "writer_end", "stream_start")
+    __slots__ = ("row", "key", "system", "config", "summary", "metric", "run", "event", "writer_start", "writer_end", "stream_start", "writer_drops")
     ROW_FIELD_NUMBER: _ClassVar[int]
     KEY_FIELD_NUMBER: _ClassVar[int]
     SYSTEM_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +64,7 @@ class Record(_message.Message):
     WRITER_START_FIELD_NUMBER: _ClassVar[int]
     WRITER_END_FIELD_NUMBER: _ClassVar[int]
     STREAM_START_FIELD_NUMBER: _ClassVar[int]
+    WRITER_DROPS_FIELD_NUMBER: _ClassVar[int]
     row: Row
     key: KeyDef
     system: Row
@@ -75,7 +76,8 @@ class Record(_message.Message):
     writer_start: WriterStart
     writer_end: WriterEnd
     stream_start: StreamStart
-    def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., key: _Optional[_Union[KeyDef, _Mapping]] = ..., system: _Optional[_Union[Row, _Mapping]] = ..., config: _Optional[_Union[ConfigUpdate, _Mapping]] = ..., summary: _Optional[_Union[SummaryUpdate, _Mapping]] = ..., metric: _Optional[_Union[MetricDef, _Mapping]] = ..., run: _Optional[_Union[RunUpdate, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., writer_start: _Optional[_Union[WriterStart, _Mapping]] = ..., writer_end: _Optional[_Union[WriterEnd, _Mapping]] = ..., stream_start: _Optional[_Union[StreamStart, _Mapping]] = ...) -> None: ...
+    writer_drops: WriterDrops
+    def __init__(self, row: _Optional[_Union[Row, _Mapping]] = ..., key: _Optional[_Union[KeyDef, _Mapping]] = ..., system: _Optional[_Union[Row, _Mapping]] = ..., config: _Optional[_Union[ConfigUpdate, _Mapping]] = ..., summary: _Optional[_Union[SummaryUpdate, _Mapping]] = ..., metric: _Optional[_Union[MetricDef, _Mapping]] = ..., run: _Optional[_Union[RunUpdate, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., writer_start: _Optional[_Union[WriterStart, _Mapping]] = ..., writer_end: _Optional[_Union[WriterEnd, _Mapping]] = ..., stream_start: _Optional[_Union[StreamStart, _Mapping]] = ..., writer_drops: _Optional[_Union[WriterDrops, _Mapping]] = ...) -> None: ...
 
 class Row(_message.Message):
     __slots__ = ("step", "time_unix_us", "slots", "values", "others")
@@ -275,6 +277,16 @@ class WriterEnd(_message.Message):
     records_dropped: int
     def __init__(self, writer_id: _Optional[bytes] = ..., state: _Optional[_Union[RunState, str]] = ..., exit_code: _Optional[int] = ..., time_unix_us: _Optional[int] = ..., records_dropped: _Optional[int] = ...) -> None: ...
 
+class WriterDrops(_message.Message):
+    __slots__ = ("writer_id", "records_dropped", "time_unix_us")
+    WRITER_ID_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    TIME_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    writer_id: bytes
+    records_dropped: int
+    time_unix_us: int
+    def __init__(self, writer_id: _Optional[bytes] = ..., records_dropped: _Optional[int] = ..., time_unix_us: _Optional[int] = ...) -> None: ...
+
 class StreamStart(_message.Message):
     __slots__ = ("stream_id", "run", "attempt", "machine_id", "host", "time_unix_us", "daemon_version", "launch_id", "branch")
     STREAM_ID_FIELD_NUMBER: _ClassVar[int]
@@ -322,7 +334,7 @@ class StatusResponse(_message.Message):
     def __init__(self, version: _Optional[str] = ..., protocol: _Optional[int] = ..., pid: _Optional[int] = ..., started_unix_us: _Optional[int] = ..., auto_started: _Optional[bool] = ..., runs: _Optional[_Iterable[_Union[RunStatus, _Mapping]]] = ..., rss_bytes: _Optional[int] = ..., core: _Optional[str] = ...) -> None: ...
 
 class RunStatus(_message.Message):
-    __slots__ = ("run", "attempt", "run_dir", "writers", "next_seq", "acked_seq", "upload_state", "upload_error", "url")
+    __slots__ = ("run", "attempt", "run_dir", "writers", "next_seq", "acked_seq", "upload_state", "upload_error", "url", "log_error")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     RUN_DIR_FIELD_NUMBER: _ClassVar[int]
@@ -332,6 +344,7 @@ class RunStatus(_message.Message):
     UPLOAD_STATE_FIELD_NUMBER: _ClassVar[int]
     UPLOAD_ERROR_FIELD_NUMBER: _ClassVar[int]
     URL_FIELD_NUMBER: _ClassVar[int]
+    LOG_ERROR_FIELD_NUMBER: _ClassVar[int]
     run: RunInfo
     attempt: int
     run_dir: str
@@ -341,23 +354,26 @@ class RunStatus(_message.Message):
     upload_state: str
     upload_error: str
     url: str
-    def __init__(self, run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., run_dir: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[WriterStatus, _Mapping]]] = ..., next_seq: _Optional[int] = ..., acked_seq: _Optional[int] = ..., upload_state: _Optional[str] = ..., upload_error: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
+    log_error: str
+    def __init__(self, run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., run_dir: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[WriterStatus, _Mapping]]] = ..., next_seq: _Optional[int] = ..., acked_seq: _Optional[int] = ..., upload_state: _Optional[str] = ..., upload_error: _Optional[str] = ..., url: _Optional[str] = ..., log_error: _Optional[str] = ...) -> None: ...
 
 class WriterStatus(_message.Message):
-    __slots__ = ("writer_id", "rank", "pid", "state", "committed_offset", "logged_offset")
+    __slots__ = ("writer_id", "rank", "pid", "state", "committed_offset", "logged_offset", "records_dropped")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LOGGED_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_DROPPED_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     rank: int
     pid: int
     state: RunState
     committed_offset: int
     logged_offset: int
-    def __init__(self, writer_id: _Optional[bytes] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., committed_offset: _Optional[int] = ..., logged_offset: _Optional[int] = ...) -> None: ...
+    records_dropped: int
+    def __init__(self, writer_id: _Optional[bytes] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., committed_offset: _Optional[int] = ..., logged_offset: _Optional[int] = ..., records_dropped: _Optional[int] = ...) -> None: ...
 
 class OpenRequest(_message.Message):
     __slots__ = ("spool_dir", "writer", "api_key", "protocol")
@@ -414,26 +430,30 @@ class CloseRequest(_message.Message):
     def __init__(self, writer_id: _Optional[bytes] = ..., offset: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
 
 class CloseProgress(_message.Message):
-    __slots__ = ("on_disk", "records", "records_acked", "server_answers")
+    __slots__ = ("on_disk", "records", "records_acked", "server_answers", "log_error")
     ON_DISK_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     RECORDS_ACKED_FIELD_NUMBER: _ClassVar[int]
     SERVER_ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    LOG_ERROR_FIELD_NUMBER: _ClassVar[int]
     on_disk: bool
     records: int
     records_acked: int
     server_answers: bool
-    def __init__(self, on_disk: _Optional[bool] = ..., records: _Optional[int] = ..., records_acked: _Optional[int] = ..., server_answers: _Optional[bool] = ...) -> None: ...
+    log_error: str
+    def __init__(self, on_disk: _Optional[bool] = ..., records: _Optional[int] = ..., records_acked: _Optional[int] = ..., server_answers: _Optional[bool] = ..., log_error: _Optional[str] = ...) -> None: ...
 
 class AppendRequest(_message.Message):
-    __slots__ = ("writer_id", "begin_offset", "frames")
+    __slots__ = ("writer_id", "begin_offset", "frames", "records_dropped")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     BEGIN_OFFSET_FIELD_NUMBER: _ClassVar[int]
     FRAMES_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_DROPPED_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     begin_offset: int
     frames: bytes
-    def __init__(self, writer_id: _Optional[bytes] = ..., begin_offset: _Optional[int] = ..., frames: _Optional[bytes] = ...) -> None: ...
+    records_dropped: int
+    def __init__(self, writer_id: _Optional[bytes] = ..., begin_offset: _Optional[int] = ..., frames: _Optional[bytes] = ..., records_dropped: _Optional[int] = ...) -> None: ...
 
 class AppendResponse(_message.Message):
     __slots__ = ("logged_offset", "control")

@@ -131,13 +131,18 @@ class Forwarder(threading.Thread):
         """What to send; gRPC asks for it from a thread of its own."""
         yield v1.AppendRequest(writer_id=self._recorder.writer_id)
         reader = begin.get()
+        told = 0
         while reader is not None:
             with self._reading:
                 if ended.is_set():
                     return
-                chunk, sealed = reader.read(_BATCH_BYTES, frames=True), reader.sealed
+                chunk, sealed, dropped = reader.read(_BATCH_BYTES, frames=True), reader.sealed, reader.dropped
             if chunk is not None:
-                yield v1.AppendRequest(begin_offset=chunk.begin, frames=chunk.frames)
+                yield v1.AppendRequest(begin_offset=chunk.begin, frames=chunk.frames, records_dropped=dropped)
+                told = dropped
+            elif dropped != told:
+                yield v1.AppendRequest(records_dropped=dropped)
+                told = dropped
             elif sealed:
                 return
             else:

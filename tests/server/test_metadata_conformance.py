@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from buoy_core.format import ZERO_ID
 from buoy_proto import v1
 from buoy_server.errors import StartError
 from buoy_server.ingest.pipeline import Ingest
@@ -153,6 +154,31 @@ def test_numbers_at_the_ends_of_their_types(metadata: Metadata, ingest: Ingest) 
     run = everything(metadata, "local:p", "r")["run"]
     assert run["summary"]["a"] == 1.7976931348623157e308
     assert run["writers"][0]["records_dropped"] == (1 << 63) - 1
+
+
+def test_the_count_of_dropped_records_moves_while_the_writer_lives(
+    metadata: Metadata, ingest: Ingest
+) -> None:
+    """Weeks may lie between a full disk and the end of its run, which alone had the count before."""
+    stream = Stream("r", project="p")
+    writer = stream.writer()
+
+    def shown(records: list[v1.Record], writer_id: bytes) -> tuple[str, int]:
+        stream.add(records, writer_id)
+        send(ingest, stream)
+        run = everything(metadata, "local:p", "r")["run"]
+        return run["state"], run["writers"][0]["records_dropped"]
+
+    def drops(writer_id: bytes, dropped: int) -> list[v1.Record]:
+        return [v1.Record(writer_drops=v1.WriterDrops(writer_id=writer_id, records_dropped=dropped))]
+
+    assert shown(drops(writer.id, 7), ZERO_ID) == ("running", 7)
+    # A daemon that has restarted says it again; one that is behind changes nothing.
+    assert shown(drops(writer.id, 7), ZERO_ID) == ("running", 7)
+    assert shown(drops(writer.id, 3), ZERO_ID) == ("running", 7)
+    assert shown(drops(bytes(range(16)), 99), ZERO_ID) == ("running", 7)
+    end = v1.WriterEnd(writer_id=writer.id, state=v1.RUN_STATE_FINISHED, records_dropped=9)
+    assert shown([v1.Record(writer_end=end)], writer.id) == ("finished", 9)
 
 
 def test_many_keys_at_once(metadata: Metadata, ingest: Ingest) -> None:

@@ -98,9 +98,13 @@ def _run_line(run: v1.RunStatus) -> str:
     waiting = run.next_seq - run.acked_seq
     upload = "offline" if run.upload_state == "offline" else f"{waiting:,} to upload ({run.upload_state})"
     trouble = f": {run.upload_error}" if run.upload_error else ""
+    dropped = sum(writer.records_dropped for writer in run.writers)
+    more = [f"the log cannot be written: {run.log_error}"] if run.log_error else []
+    more += [f"{dropped:,} records dropped for want of room"] if dropped else []
     return (
         f"  {info.entity or 'local'}/{info.project}/{info.run_id}  {info.name}  "
         f"{f'{live} writing' if live else 'ended'}  {run.next_seq:,} records, {upload}{trouble}\n    {run.run_dir}"
+        + "".join(f"\n    {line}" for line in more)
     )
 
 

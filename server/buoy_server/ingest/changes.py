@@ -61,6 +61,7 @@ class Changes:
     names: dict[str, dict[int, str]] = field(default_factory=dict)
     writers: dict[str, dict[str, object]] = field(default_factory=dict)
     ended: dict[str, dict[str, object]] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
     run: dict[str, object] = field(default_factory=dict)
     metadata: dict[str, object] = field(default_factory=dict)
     config: list[JsonUpdate] = field(default_factory=list)
@@ -195,6 +196,10 @@ def _fold_writer_end(changes: Changes, _seq: int, end: v1.WriterEnd) -> None:
     }
 
 
+def _fold_writer_drops(changes: Changes, _seq: int, drops: v1.WriterDrops) -> None:
+    changes.dropped[drops.writer_id.hex()] = min(drops.records_dropped, _INT64_MAX)
+
+
 def _fold_config(changes: Changes, seq: int, update: v1.ConfigUpdate) -> None:
     changes.config.append(_json_update(seq, update))
 
@@ -252,6 +257,7 @@ _FOLDS: dict[str, Callable[[Changes, int, Any], None]] = {
     "stream_start": _fold_stream_start,
     "writer_start": _fold_writer_start,
     "writer_end": _fold_writer_end,
+    "writer_drops": _fold_writer_drops,
     "config": _fold_config,
     "summary": _fold_summary,
     "metric": _fold_metric,

@@ -152,6 +152,8 @@ def changed_bits(prepared: Prepared) -> int:
     """What an upload changed, as the events tell it."""
     changes, systems = prepared.changes, {system for system, _ in prepared.key_names()}
     bits = BITS_METRICS * (False in systems) | BITS_SYSTEM * (True in systems)
-    bits |= BITS_STATE * bool(changes.writers or changes.ended or changes.run or changes.start)
+    bits |= BITS_STATE * bool(
+        changes.writers or changes.ended or changes.dropped or changes.run or changes.start
+    )
     bits |= BITS_CONFIG * bool(changes.config or changes.summary or changes.metrics)
     return bits | BITS_EVENTS * bool(changes.events or changes.gaps)

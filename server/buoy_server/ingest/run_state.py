@@ -70,6 +70,10 @@ def _store_writers(metadata: Metadata, connection: Connection, addition: Additio
         statement = metadata.upsert(WRITERS).values(row)
         # What a repeated start says is what the first one said; the end, if any, stays.
         connection.execute(statement.on_conflict_do_nothing(index_elements=["stream", "writer_id"]))
+    for writer_id, dropped in changes.dropped.items():
+        mine = and_(WRITERS.c.stream == stream, WRITERS.c.writer_id == writer_id)
+        fewer = WRITERS.c.records_dropped < dropped
+        connection.execute(update(WRITERS).where(mine, fewer).values(records_dropped=dropped))
     for writer_id, end in changes.ended.items():
         mine = and_(WRITERS.c.stream == stream, WRITERS.c.writer_id == writer_id)
         connection.execute(update(WRITERS).where(mine).values(end))
