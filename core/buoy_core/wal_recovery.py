@@ -102,12 +102,14 @@ def _stream_of(directory: str, indices: list[int]) -> bytes | None:
     found: bytes | None = None
     for index in indices:
         header = segment_header(directory, index)
-        if header is not None and found not in (None, header.stream_id):
+        if header is None:
+            continue
+        if found is not None and found != header.stream_id:
             raise CoreError(
                 f"{segment_path(directory, index)} belongs to stream {header.stream_id.hex()}, "
-                f"the segments before it to {(found or b'').hex()}; nothing was changed"
+                f"the segments before it to {found.hex()}; nothing was changed"
             )
-        found = found or (header and header.stream_id)
+        found = header.stream_id
     return found
 
 
