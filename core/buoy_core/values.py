@@ -288,8 +288,8 @@ def fits_double(value: int) -> bool:
     return -EXACT_INT_MAX <= value <= EXACT_INT_MAX
 
 
-def nearest_double(value: int) -> float:
-    """The double nearest to an int; infinite beyond the largest."""
+def nearest_double(value: float) -> float:
+    """The double nearest to a number; infinite beyond the largest."""
     try:
         return float(value)
     except OverflowError:

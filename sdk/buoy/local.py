@@ -6,6 +6,7 @@ A live run can be read too: what is complete in the log so far is what there is.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,13 @@ from typing import Any
 from buoy_core import decode_rows, definitions
 from buoy_core.block import open_block
 from buoy_core.errors import CoreError
+from buoy_core.values import nearest_double
 from buoy_core.wal import Damage, WalReader
 from buoy_proto import v1
+from google.protobuf.message import DecodeError
 
 from buoy.errors import UsageError
-from buoy.tracking.metric import Metric, Metrics
+from buoy.tracking.metric import KINDS, Metric, Metrics
 
 _BOOL = 2
 _INT = 1
@@ -110,12 +113,16 @@ class LocalRun:
                 header, payload = open_block(block.data, path=block.path)
                 self._take(header.writer_id, payload)
             except (CoreError, ValueError) as error:
-                self.trouble.append(str(error))
+                self.trouble.append(f"{block.path}, block at byte {block.offset}: {error}")
 
     def _take(self, writer: bytes, payload: bytes) -> None:
         # Rows and other records come from separate calls: keys first, or the rows would have no names.
         for _, data in definitions(payload):
-            self._define(writer, v1.Record.FromString(data))
+            try:
+                self._define(writer, v1.Record.FromString(data))
+            except (DecodeError, ValueError, RecursionError) as error:
+                # The rows beside it are good nevertheless.
+                self.trouble.append(f"a record in {self.folder} cannot be read: {error}")
         columns = decode_rows(payload)
         names = self._keys.get(writer, {})
         by_step = self._rows.setdefault(self._ranks.get(writer, 0), {}) if columns.n or columns.others else {}
@@ -129,8 +136,7 @@ class LocalRun:
         )
         for key_id, step, time_us, number, kind in numbers:
             if kind != _EXACT_ELSEWHERE:
-                value = bool(number) if kind == _BOOL else int(number) if kind == _INT else number
-                self._put(by_step, step, time_us, names.get(key_id, f"?{key_id}"), value)
+                self._put(by_step, step, time_us, names.get(key_id, f"?{key_id}"), _plain(number, kind))
         for _, step, time_us, key_id, other in columns.others:
             self._put(by_step, step, time_us, names.get(key_id, f"?{key_id}"), other)
 
@@ -151,7 +157,8 @@ class LocalRun:
             start = record.writer_start
             self._ranks[writer] = start.rank
             self._started_us = self._started_us or start.time_unix_us
-            self.metadata = self.metadata or json.loads(start.metadata_json or "{}")
+            metadata = json.loads(start.metadata_json or "{}")
+            self.metadata = self.metadata or (metadata if isinstance(metadata, dict) else {})
             if not start.parent_writer:
                 # A forked worker does not decide how the run ended.
                 self._states.setdefault(writer, v1.RUN_STATE_RUNNING)
@@ -195,6 +202,12 @@ class LocalRun:
         return {**summary, **self._set}
 
 
+def _plain(number: float, kind: int) -> float:
+    if kind == _BOOL:
+        return bool(number)
+    return int(number) if kind == _INT and math.isfinite(number) else number
+
+
 def _apply(values: dict[str, Any], update: v1.ConfigUpdate | v1.SummaryUpdate) -> None:
     for entry in update.set:
         values[entry.key] = json.loads(entry.json)
@@ -208,7 +221,7 @@ def _metric(definition: v1.MetricDef) -> Metric:
         definition.step_metric or None,
         definition.step_sync if definition.HasField("step_sync") else None,
         definition.hidden if definition.HasField("hidden") else None,
-        tuple(definition.summary),
+        tuple(kind for kind in definition.summary if kind in KINDS),
         _GOALS.get(definition.goal),
     )
 
@@ -219,7 +232,8 @@ def _statistics(values: Iterable[Any]) -> Series | None:
         return None
     broken = [value for value in numbers if value != value]  # noqa: PLR0124  true of NaN only
     low, high = (broken[0], broken[0]) if broken else (min(numbers), max(numbers))
-    return Series(len(numbers), numbers[0], numbers[-1], low, high, sum(numbers) / len(numbers))
+    mean = sum(map(nearest_double, numbers)) / len(numbers)
+    return Series(len(numbers), numbers[0], numbers[-1], low, high, mean)
 
 
 def run_folders(parent: Path) -> list[Path]:
