@@ -225,6 +225,11 @@ class SpoolReaderBase:
         return bool(segment.last) and self.offset - segment.base >= self._limit()
 
     @property
+    def closed(self) -> bool:
+        """The writer has closed; there may be more to read."""
+        return bool(self._latest().last)
+
+    @property
     def dropped(self) -> int:
         """Records that the writer could not keep so far."""
         return self._latest().dropped

@@ -30,25 +30,28 @@ class Process:
         pid: its number, in its own table.
         start: when it started, in clock ticks since boot; 0 if unknown (not on Linux).
         namespace: its table of processes; 0 if unknown.
+
+    Attributes:
+        pid_here: its number in our own table; None as long as it is out of sight.
     """
 
     def __init__(self, pid: int, start: int, namespace: int) -> None:
         self._pid = pid
         self._start = start
         self._namespace = namespace
-        self._pid_here = pid if namespace in (0, pid_namespace()) else None
+        self.pid_here: int | None = pid if namespace in (0, pid_namespace()) else None
         self._look_at = float("-inf")
 
     def runs(self) -> bool | None:
         """Whether it does; None if that cannot be seen from here."""
-        if self._pid_here is None and time.monotonic() >= self._look_at:
+        if self.pid_here is None and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_S
-            self._pid_here = _pid_here(self._pid, self._start, self._namespace)
-            if self._pid_here is None and _sees_all():
+            self.pid_here = _pid_here(self._pid, self._start, self._namespace)
+            if self.pid_here is None and _sees_all():
                 return False
-        if self._pid_here is None:
+        if self.pid_here is None:
             return None
-        return is_alive(self._pid_here, self._start)
+        return is_alive(self.pid_here, self._start)
 
 
 def is_alive(pid: int, process_start: int) -> bool:

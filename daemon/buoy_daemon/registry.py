@@ -238,6 +238,9 @@ class Registry:
     def _existing(self, start: v1.WriterStart) -> Stream | None:
         """The stream that a writer joins, the latest first; None if it begins an attempt."""
         key = run_key(start.run)
+        parent = self.writers.get(start.parent_writer)
+        if parent is not None and parent.entry.key == key:
+            return parent
         mine = [stream for stream in self.streams.values() if stream.entry.key == key]
         for stream in sorted(mine, key=lambda stream: stream.entry.attempt, reverse=True):
             if self._joins(start, stream.entry, stream.live_tails()):

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from buoy_core import Chunk, SpoolReader, faults, parse_frames
 from buoy_core.format import CONTROL_WAITING
+from buoy_core.spool_lock import is_abandoned
 
 from buoy_daemon.errors import OutOfOrder
 from buoy_daemon.processes import Process
@@ -135,19 +136,25 @@ class SpoolSource:
         self._reader.set_control(ALIVE | CONTROL_WAITING * waiting)
 
     def alive(self) -> bool:
-        """Whether the writer's process still runs.
+        """Whether the writer's process still runs, and the program that writes.
 
         In a container that shares our folders but not our process table it may be out of sight. Such a writer counts
         as alive until nothing has come for a long time.
         """
         if self.foreign_boot:
             return False
-        runs = self._process.runs()
+        runs = self._runs()
         return self._grew_lately() if runs is None else runs
 
     def gone(self) -> bool:
         """Whether the writer has closed, or its process has ended for all we can see."""
-        return self.sealed or self.foreign_boot or self._process.runs() is False
+        return self.sealed or self.foreign_boot or self._runs() is False
+
+    def _runs(self) -> bool | None:
+        runs = self._process.runs()
+        if runs and self._process.pid_here is not None:
+            return not is_abandoned(self._folder, self._process.pid_here)
+        return runs
 
     def _grew_lately(self) -> bool:
         now = time.monotonic()

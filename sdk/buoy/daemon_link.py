@@ -134,10 +134,7 @@ def spawn(state: Path, *, auto: bool) -> int:
     ]
     # Only the run it belongs to may use a key from the environment, and relative paths mean nothing in another folder.
     environment = {name: value for name, value in os.environ.items() if name != "BUOY_API_KEY"}
-    if paths := environment.get("PYTHONPATH"):
-        environment["PYTHONPATH"] = os.pathsep.join(
-            str(Path(path).absolute()) for path in paths.split(os.pathsep)
-        )
+    environment["PYTHONPATH"] = absolute_python_path()
     try:
         with log_path(state).open("ab") as log:
             shell = subprocess.Popen(
@@ -152,6 +149,12 @@ def spawn(state: Path, *, auto: bool) -> int:
             return int(shell.communicate(timeout=_CALL_TIMEOUT_S)[0])
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise CommError(f"the daemon cannot be started: {error}") from None
+
+
+def absolute_python_path() -> str:
+    """PYTHONPATH for a process in another folder."""
+    paths = os.environ.get("PYTHONPATH", "")
+    return os.pathsep.join(str(Path(path).absolute()) for path in paths.split(os.pathsep)) if paths else ""
 
 
 def is_running(pid: int) -> bool:

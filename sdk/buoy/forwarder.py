@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from buoy_core import SpoolReader
 from buoy_proto import v1
@@ -21,13 +21,28 @@ from buoy.daemon_link import Starter, connect
 
 if TYPE_CHECKING:
     from buoy.tracking.messages import Messages
-    from buoy.tracking.recorder import SpoolRecorder
 
 _POLL_S = 0.05
 _BATCH_BYTES = 1 << 20
 _PAUSE_FIRST_S = 0.2
 _PAUSE_MAX_S = 10.0
 _CONNECT_TIMEOUT_S = 5.0
+
+
+class Outgoing(Protocol):
+    """A spool to be sent."""
+
+    start: v1.WriterStart
+    writer_id: bytes
+    directory: Path
+
+    @property
+    def committed(self) -> int:
+        """The writer's offset after the last complete frame."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come; looked at before `committed`."""
 
 
 class Forwarder(threading.Thread):
@@ -44,7 +59,7 @@ class Forwarder(threading.Thread):
     def __init__(
         self,
         state: Path,
-        recorder: SpoolRecorder,
+        recorder: Outgoing,
         api_key: str,
         messages: Messages,
         starter: Starter | None = None,
@@ -95,8 +110,7 @@ class Forwarder(threading.Thread):
         return delivered
 
     def _complete(self) -> bool:
-        writer = self._recorder.writer
-        return writer.closed and self._acknowledged >= writer.committed
+        return self._recorder.closed and self._acknowledged >= self._recorder.committed
 
     def _session(self) -> None:
         starter, self._starter = self._starter, None

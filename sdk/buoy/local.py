@@ -87,6 +87,11 @@ class LocalRun:
         return next((name for state, name in _STATES.items() if state in states), "running")
 
     @property
+    def writers(self) -> list[bytes]:
+        """The ids of all that have written, forked workers included."""
+        return list(self._ranks)
+
+    @property
     def ranks(self) -> list[int]:
         """The ranks that have logged anything."""
         return sorted(self._rows)

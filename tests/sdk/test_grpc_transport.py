@@ -97,17 +97,53 @@ for step in range(10):
     assert [row["a"] for row in ended_run(state).rows()] == list(range(10))
 
 
-def test_a_forked_child_is_told(script: Script) -> None:
+def test_a_forked_child_has_its_rows_carried(script: Script) -> None:
+    """gRPC does not survive a fork: until there was a courier, what a child logged was dropped with a message."""
     code = """
 import buoy, os
 run = buoy.init()
-pid = os.fork()
-if pid == 0:
-    run.log({"a": 1})
-    run.log({"a": 2})
-    os._exit(0)
-assert os.waitpid(pid, 0)[1] == 0
+for step in range(10):
+    run.log({"parent": step})
+pids = []
+for child in range(3):
+    pid = os.fork()
+    if pid == 0:
+        for step in range(100):
+            run.log({f"child{child}": step})
+        os._exit(0)
+    pids.append(pid)
+assert [os.waitpid(pid, 0)[1] for pid in pids] == [0, 0, 0]
+run.log({"parent": 10})
 """
     found = script.run(code, BUOY_TRANSPORT="grpc")
     assert found.returncode == 0, found.stderr
-    assert found.stderr.count("use the spool transport") == 1
+    # finish() has waited for what the children have left.
+    assert not list(outbox_root(state_dir(), platform.node()).glob("*/*.seg"))
+    local = only_run()
+    for child in range(3):
+        assert [row[f"child{child}"] for row in local.rows() if f"child{child}" in row] == list(range(100))
+    assert [row["parent"] for row in local.rows() if "parent" in row] == list(range(11))
+
+
+def test_a_child_that_outlives_its_parent_has_its_rows_carried(script: Script) -> None:
+    code = """
+import buoy, os
+run = buoy.init()
+run.log({"parent": 1})
+read, write = os.pipe()
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    for descriptor in (0, 1, 2, write):
+        os.close(descriptor)
+    os.read(read, 1)  # The parent has ended.
+    for step in range(100):
+        run.log({"orphan": step})
+    os._exit(0)
+os.wait()
+"""
+    found = script.run(code, BUOY_TRANSPORT="grpc")
+    assert found.returncode == 0, found.stderr
+    wait_for(lambda: sum("orphan" in row for row in only_run().rows()) == 100, "the orphan's rows")
+    wait_for(lambda: not list(outbox_root(state_dir(), platform.node()).glob("*/*.seg")), "an empty outbox")

@@ -125,6 +125,15 @@ class Config(Mapping[str, Any]):
         """Sets those keys that have no value yet."""
         self.update({key: value for key, value in to_dict(values).items() if _key(key) not in self._data})
 
+    @property
+    def changeable(self) -> bool:
+        """Whether keys may get another value."""
+        return self._allow
+
+    def inherit(self, values: Mapping[str, object]) -> None:
+        """Takes over values that another process has told already."""
+        self._data.update(values)
+
     def persist(self, publish: Publish) -> None:
         """Tells every value there is to `publish`, and each later change."""
         object.__setattr__(self, "_publish", publish)

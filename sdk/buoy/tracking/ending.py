@@ -12,9 +12,8 @@ from buoy_proto import v1
 from buoy.daemon_link import connect
 from buoy.errors import CommError
 from buoy.tracking import messages as text
-from buoy.tracking import session
 from buoy.tracking.reach import is_local, listens
-from buoy.tracking.recorder import SpoolRecorder
+from buoy.tracking.recorder import SpoolRecorder, spool_parent
 
 if TYPE_CHECKING:
     from buoy.tracking.run import Run
@@ -29,8 +28,9 @@ _ABANDON_TIMEOUT_S = 5.0
 
 def finish_run(run: Run, exit_code: int | None, quiet: bool | None) -> None:
     """What `Run.finish()` does; never raises, and does nothing the second time."""
-    if not _end(run, exit_code or 0) or run._forked:
-        # A forked child never opens a connection: gRPC does not survive a fork for sure.
+    if not _end(run, exit_code or 0) or run._is_guest:
+        # The pages are the kernel's, and the process that began the run waits for them. Besides, a forked child must
+        # not open a connection: gRPC does not survive a fork for sure.
         return
     recorder = run._recorder
     try:
@@ -45,28 +45,25 @@ def finish_run(run: Run, exit_code: int | None, quiet: bool | None) -> None:
 
 def abandon(run: Run, exit_code: int) -> None:
     """The end in a signal handler: writes the last record and opens no connection."""
-    if _end(run, exit_code) and run._forwarder is not None and not run._forked:
+    if _end(run, exit_code) and run._forwarder is not None:
         # Nobody else can read the spool, so the thread that carries it has to finish.
         run._forwarder.drain(_ABANDON_TIMEOUT_S)
 
 
 def _end(run: Run, exit_code: int) -> bool:
-    """Writes the last record; False if the run is over already, or never was this process's."""
+    """Writes the last record; False if the run is over already, or this process has no part in it."""
     if run._finished:
         return False
-    if run._in_child():
-        # The run goes on in the parent.
+    run._close()
+    if run._is_elsewhere():
+        # Nothing was recorded here. The run goes on where it was begun.
         return False
-    run._finished = True
-    run._ended_at = time.time()
     run._exit_code = exit_code
-    run._log = run._log_after_finish
-    session.forget(run)
     recorder = run._recorder
     try:
         if isinstance(recorder, SpoolRecorder):
             # How the run ended is for its own process to say: that a worker was sent away means nothing.
-            recorder.end(v1.RUN_STATE_FINISHED if run._forked else state_of(exit_code), exit_code)
+            recorder.end(v1.RUN_STATE_FINISHED if run._is_guest else state_of(exit_code), exit_code)
     except (CoreError, OSError) as error:
         run._messages.warn(f"the end of the run cannot be recorded: {error}")
     return True
@@ -88,6 +85,7 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
     if run._forwarder is not None:
         if run._forwarder.drain(run.settings.finish_timeout):
             recorder.discard()
+        _wait_for_children(run, recorder, deadline)
         spool = ""
     progress = None
     try:
@@ -104,6 +102,14 @@ def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
             f"{error}. Everything is recorded in {recorder.directory}; the next daemon takes it from there"
         )
     return progress
+
+
+def _wait_for_children(run: Run, recorder: SpoolRecorder, deadline: float) -> None:
+    """Sees what forked children have left on its way; it goes on without this process, too."""
+    from buoy import courier  # noqa: PLC0415  few need it
+
+    outbox = spool_parent(run.settings.transport, state_dir())
+    courier.wait_for_family(outbox, recorder.writer_id, max(deadline - time.monotonic(), 0.0))
 
 
 def _say_end(run: Run, recorder: SpoolRecorder, progress: v1.CloseProgress | None, *, quiet: bool) -> None:

@@ -121,6 +121,11 @@ def _on_terminate(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def install_in_child() -> None:
+    """Watches for the end of a forked child: `multiprocessing` has thrown the finalizers of the parent away."""
+    _watch_multiprocessing()
+
+
 def _watch_multiprocessing() -> None:
     """A child of `multiprocessing` leaves by `os._exit()`: no atexit there, but finalizers of its own."""
     finalizers = sys.modules.get("multiprocessing.util")

@@ -146,11 +146,13 @@ def _existing(
     """The open run that this call means; None if it means a new one."""
     if reinit == "create_new":
         return None
-    run = session.active() or next(iter(reversed(session.live())), None)
+    # A guest's process may go on with the run that it was given, but asks for one of its own here, unless it names it.
+    live = [run for run in session.live() if not run._is_guest_here() or _is_named(run, resolved)]
+    run = session.active() if session.active() in live else next(reversed(live), None)
     if run is None:
         return None
     if reinit == "finish_previous" or (reinit == "default" and _in_notebook() and not run._blocks):
-        for earlier in reversed(session.live()):
+        for earlier in reversed(live):
             earlier.finish()
         return None
     for name, own in (("run_id", run.id), ("project", run.project), ("entity", run.entity)):
@@ -162,6 +164,10 @@ def _existing(
     run.config.setdefaults(values)
     run._joins += 1
     return run
+
+
+def _is_named(run: Run, resolved: Settings) -> bool:
+    return resolved.run_id == run.id and resolved.project in {None, run.project}
 
 
 def _new(settings: Settings, config: Config) -> Run:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from buoy.errors import UsageError
@@ -109,6 +109,15 @@ class Metrics:
         if metric.step_metric is not None:
             self._exact.setdefault(metric.step_metric, Metric(metric.step_metric))
         return metric
+
+    def all(self) -> list[Metric]:
+        """Every definition."""
+        return [*self._exact.values(), *self._globs.values()]
+
+    def inherit(self, metrics: Iterable[Metric]) -> None:
+        """Takes over what another process has defined."""
+        for metric in metrics:
+            self.define(metric, overwrite=True)
 
     def find(self, key: str) -> Metric | None:
         """The definition that holds for a key: its own, else the longest prefix that fits."""

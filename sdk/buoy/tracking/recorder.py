@@ -6,6 +6,7 @@ to the kernel, and the daemon finds it there, now or when it next runs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import secrets
@@ -19,8 +20,10 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from buoy_core import Writer
-from buoy_core.errors import SpoolFull
+from buoy_core.errors import ForkedWriter, SpoolFull
 from buoy_core.format import FREE_BYTES_MIN, SPOOL_BYTES_MAX
+from buoy_core.spool_lock import SpoolLock
+from buoy_core.state import outbox_root, spool_root
 from buoy_proto import v1
 
 from buoy.ranks import Rank
@@ -51,7 +54,7 @@ class Start(NamedTuple):
     telemetry: bool
     attempt: int = 0
     parent_writer: bytes = b""
-    """The writer whose process forked this one; empty for the run's own process."""
+    """The writer whose process forked or called this one; empty for the process that began the run."""
     spool_bytes_max: int = SPOOL_BYTES_MAX
     free_bytes_min: int = FREE_BYTES_MIN
 
@@ -133,6 +136,37 @@ class NoRecorder:
         """Does nothing."""
 
 
+class UnopenedRecorder(NoRecorder):
+    """Stands in a process that got the run by pickle, until there is something to record.
+
+    Args:
+        writer_id: the writer that the process branches off from.
+        step: where it goes on counting.
+    """
+
+    def __init__(self, writer_id: bytes, step: int) -> None:
+        super().__init__()
+        self.writer_id = writer_id
+        self.step = step
+
+    def log(self, data: Mapping[str, object], step: int | None = None, commit: bool | None = None) -> None:  # noqa: ARG002
+        """Refuses, as the writer of a parent process does."""
+        raise ForkedWriter("this process has no writer yet")
+
+
+def spool_parent(transport: str, state: Path) -> Path:
+    """The folder for new spools: the daemon's, or the outbox of those that are sent over gRPC.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if transport == "spool":
+        return spool_root(state)
+    outbox = outbox_root(state, platform.node())
+    outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return outbox
+
+
 class SpoolRecorder:
     """Writes a spool of its own.
 
@@ -165,6 +199,10 @@ class SpoolRecorder:
             free_bytes_min=start.free_bytes_min,
         )
         self.writer.on_full = self._room_changed
+        self._lock: SpoolLock | None = None
+        # Without it the daemon cannot tell an exec from a process that is busy.
+        with contextlib.suppress(OSError):
+            self._lock = SpoolLock(str(self.directory))
         self.log = self.writer.log
         self.history = self.writer.history
         self.last_values = self.writer.last_values
@@ -174,6 +212,16 @@ class SpoolRecorder:
     def step(self) -> int:
         """The step that the next row gets."""
         return self.writer.step
+
+    @property
+    def committed(self) -> int:
+        """The writer's offset after the last complete frame."""
+        return self.writer.committed
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing more will come."""
+        return self.writer.closed
 
     def statistics(self, key: str) -> Statistics | None:
         """What is known about a numeric key."""
@@ -242,6 +290,12 @@ class SpoolRecorder:
         # It has room in any spool: the writer keeps some for it.
         self.writer.append(v1.Record(writer_end=end).SerializeToString(), last=True)
         self.writer.close()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Gives up the descriptor of the spool's lock, in a forked child for instance, which has no use for it."""
+        if self._lock is not None:
+            self._lock.let_go()
 
     @property
     def dropped(self) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from buoy_core.errors import CoreError
-from buoy_core.state import spool_root, state_dir
 
 from buoy.errors import UsageError
 from buoy.settings import Settings, check_tags
+from buoy.tracking import inheritance, session
 from buoy.tracking import metric as metrics
 from buoy.tracking.config import Config
 from buoy.tracking.ending import finish_run
@@ -31,7 +32,9 @@ Log = Callable[[Mapping[str, Any], "int | None", "bool | None"], None]
 class Run:
     """What `init()` returns. Use it in a `with` block, or call `finish()`, or just let the program end.
 
-    Safe to use from several threads. A forked child may go on using it: it becomes a further writer of the same run.
+    Safe to use from several threads. A forked child may go on using it, and so may a process that gets it by pickle:
+    each becomes a further writer of the same run with the first thing it records. How the run ends is for the process
+    that began it to say. `init()` in such a process starts a run of its own.
 
     Attributes:
         settings: what holds for this run.
@@ -46,6 +49,9 @@ class Run:
         self._messages = messages
         self._log: Log = recorder.log
         self._pid = os.getpid()
+        self._origin = inheritance.this_process()
+        self._token = secrets.token_bytes(16)
+        self._family = getattr(recorder, "writer_id", b"")
         self._started = time.time()
         self._finished = False
         self._ended_at = 0.0
@@ -59,7 +65,7 @@ class Run:
         self._config = config
         self._forwarder: Forwarder | None = None
         self._server_answers = False
-        self._forked = False
+        self._is_guest = False
         self._exit_code = 0
         self._watch()
         config.persist(self._publish_config)
@@ -89,8 +95,8 @@ class Run:
         self, error: Exception, data: Mapping[str, Any], step: int | None, commit: bool | None
     ) -> None:
         try:
-            if self._in_child():
-                self._adopt_child()
+            if self._is_elsewhere():
+                inheritance.adopt(self)
                 self._log(data, step, commit)
                 return
         except (CoreError, OSError) as again:
@@ -125,12 +131,16 @@ class Run:
         self._check_alive("define_metric")
         self._guarded(lambda: self._recorder.metric(given, overwrite=bool(overwrite)))
         defined = self._metrics.define(given, overwrite=bool(overwrite))
+        self._synchronise()
+        return defined
+
+    def _synchronise(self) -> None:
+        """Looks at each row from now on, if any metric asks for it."""
         if self._synchroniser is not None:
             self._synchroniser.forget_plan()
         elif self._metrics.any_synchronised:
             self._synchroniser = metrics.Synchroniser(self._metrics, self._recorder.last_values)
             self._log = self._log_synchronised
-        return defined
 
     def _log_synchronised(self, data: Mapping[str, Any], step: int | None, commit: bool | None) -> None:
         if self._synchroniser is not None and isinstance(data, Mapping):
@@ -306,6 +316,20 @@ class Run:
     def __copy__(self) -> Run:
         return self
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Run._from_ticket, (inheritance.ticket_of(self),)
+
+    @classmethod
+    def _from_ticket(cls, ticket: inheritance.Ticket) -> Run:
+        """The run that was pickled: the very object where it is known, else one that joins at its first record."""
+        if (known := session.find(ticket["token"])) is not None:
+            return known
+        config = Config(allow_val_change=ticket["config_changes"])
+        config.inherit(ticket["config"])
+        run = cls(*inheritance.parts_of(ticket), config)
+        inheritance.restore(run, ticket)
+        return run
+
     # ------------------------------------------------------------------ inside
 
     def _change(self, name: str, value: Any) -> None:
@@ -324,8 +348,8 @@ class Run:
     def _guarded(self, record: Callable[[], None]) -> None:
         """Records something other than a row; trouble of ours is told, not raised."""
         try:
-            if self._in_child():
-                self._adopt_child()
+            if self._is_elsewhere():
+                inheritance.adopt(self)
             record()
         except (CoreError, OSError, ValueError) as error:
             self._messages.warn_once(
@@ -341,23 +365,20 @@ class Run:
     def _log_after_finish(self, *_: object) -> None:
         self._check_alive("log()")
 
-    def _in_child(self) -> bool:
+    def _is_elsewhere(self) -> bool:
+        """Whether this process has no writer of its own yet: forked, or the run came by pickle."""
         return os.getpid() != self._pid
 
-    def _adopt_child(self) -> None:
-        """Gives a forked child a recorder of its own; the parent's must not be touched from here."""
-        if not isinstance(self._recorder, SpoolRecorder):
-            return
-        if self._forwarder is not None:
-            raise CoreError(
-                "a forked process has no connection to the daemon: use the spool transport, or spawn"
-            )
-        parent, step = self._recorder.writer_id, self._recorder.step
-        recorder = SpoolRecorder(self._start._replace(parent_writer=parent), spool_root(state_dir()))
-        recorder.log({}, step, False)
-        self._pid = os.getpid()
-        self._forked = True
-        self._use(recorder)
+    def _is_guest_here(self) -> bool:
+        """Whether another process has begun the run."""
+        return self._is_guest or self._is_elsewhere()
+
+    def _close(self) -> None:
+        """Takes nothing any more."""
+        self._finished = True
+        self._ended_at = time.time()
+        self._log = self._log_after_finish
+        session.forget(self)
 
     def _watch(self) -> None:
         if isinstance(self._recorder, SpoolRecorder):

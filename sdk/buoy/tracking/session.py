@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import ReferenceType, ref
 
 from buoy.errors import Error
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 _live: list[Run] = []
 """Runs that are not finished, the oldest first."""
 _active: Run | None = None
+_by_token: dict[bytes, ReferenceType[Run]] = {}
+"""Every run that this process has had, or inherited."""
 
 
 def active() -> Run | None:
@@ -39,8 +42,24 @@ def add(run: Run, *, make_active: bool) -> None:
     """Takes note of a run that has begun."""
     global _active
     _live.append(run)
+    note(run)
     if make_active:
         _active = run
+
+
+def note(run: Run) -> None:
+    """Has a run be found again by its token."""
+    _by_token[run._token] = ref(run)
+
+
+def find(token: bytes) -> Run | None:
+    """The run of a token, if there is still any use for it."""
+    return _by_token.get(token, lambda: None)()
+
+
+def knew(token: bytes) -> bool:
+    """Whether this process has had the run of a token."""
+    return token in _by_token
 
 
 def forget(run: Run) -> None:

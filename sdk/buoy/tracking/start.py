@@ -6,27 +6,25 @@ that is closed before user code runs; the server never.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import platform
 import tempfile
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 from buoy_core.errors import CoreError
-from buoy_core.state import outbox_root, place_state_dir, spool_root
-from buoy_proto import v1
+from buoy_core.state import place_state_dir
 
 from buoy import ids
-from buoy.daemon_link import Starter, connect
+from buoy.daemon_link import Starter
 from buoy.errors import CommError, UsageError
 from buoy.ranks import Rank
 from buoy.settings import DEFAULT_ENTITY, Settings
+from buoy.tracking.announcement import heed, tell_daemon
 from buoy.tracking.config import Config
 from buoy.tracking.messages import Messages
 from buoy.tracking.reach import is_local, listens
-from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start
+from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start, spool_parent
 from buoy.tracking.run import Run
 
 
@@ -55,7 +53,7 @@ def start_run(
     try:
         if state is None:
             raise OSError("there is no state folder")
-        recorder = SpoolRecorder(start, _spool_parent(settings, state))
+        recorder = SpoolRecorder(start, spool_parent(settings.transport, state))
     except (CoreError, OSError) as error:
         messages.warn(f"nothing of this run can be recorded: {error}; training goes on")
         if starter is not None:
@@ -69,9 +67,9 @@ def start_run(
         run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages, starter)
         run._forwarder.start()
         if (answer := run._forwarder.wait_opened(settings.start_timeout)) is not None:
-            _heed(run, answer)
+            heed(run, answer)
     else:
-        _tell_daemon(run, recorder, state, starter)
+        tell_daemon(run, recorder, state, starter)
     _say_start(run)
     return run
 
@@ -133,14 +131,6 @@ def _summon(messages: Messages) -> tuple[Path | None, Starter | None]:
     return state, starter
 
 
-def _spool_parent(settings: Settings, state: Path) -> Path:
-    if settings.transport == "spool":
-        return spool_root(state)
-    outbox = outbox_root(state, platform.node())
-    outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return outbox
-
-
 def run_folder(settings: Settings, run_id: str, messages: Messages, *, make: bool) -> Path:
     """The folder of the run's local copy; in the temporary folder if it cannot be where it should.
 
@@ -182,37 +172,6 @@ def page_url(settings: Settings, start: Start) -> str:
         return ""
     parts = (quote(part, safe="") for part in (start.entity, start.project))
     return f"{settings.base_url}/{'/'.join(parts)}/runs/{quote(start.run_id, safe='')}"
-
-
-def _tell_daemon(run: Run, recorder: SpoolRecorder, state: Path, starter: Starter | None) -> None:
-    """Announces the spool; without a daemon the run goes on, and the next one finds it."""
-    try:
-        with connect(state, run.settings.start_timeout, starter) as link:
-            answer = link.open(recorder.start, str(recorder.directory), run.settings.api_key or "")
-    except Exception as error:
-        run._messages.warn_once(
-            "daemon",
-            f"{error}. The run is recorded in {recorder.directory}; the next daemon takes it from there",
-        )
-        return
-    _heed(run, answer)
-
-
-def _heed(run: Run, answer: v1.OpenResponse) -> None:
-    _move(run, answer.run_dir)
-    run._start = run._start._replace(attempt=answer.attempt)
-    run._url = answer.url or run._url
-    run._server_answers = answer.server_answers
-
-
-def _move(run: Run, folder: str) -> None:
-    """Takes the daemon's word for where the copy is: another rank may have come first."""
-    if not folder or folder == run.dir:
-        return
-    # rmdir leaves a folder alone that has anything in it.
-    with contextlib.suppress(OSError):
-        Path(run.dir).rmdir()
-    run._start = run._start._replace(run_dir=folder)
 
 
 def _say_start(run: Run) -> None:
