@@ -52,9 +52,11 @@ def stored(services: Services, stream: Stream) -> list[dict[str, object]]:
     """The whole history, in small pages."""
     pages, cursor = [], None
     while True:
-        request = HistoryRequest(limit=7, cursor=cursor, all_ranks=True)
-        page, cursor = services.history.page(f"local:{stream.info.project}", stream.info.run_id, request)
-        pages.append(page)
+        request = HistoryRequest(limit=7, cursor=cursor, ranks="all")
+        found = services.history.page(f"local:{stream.info.project}", stream.info.run_id, request)
+        own = zip(found.page.step, found.page.rank, found.page.rows(), strict=True)
+        pages.append([{**row, "_step": step, "_rank": rank} for step, rank, row in own])
+        cursor = found.cursor
         if cursor is None:
             return rows_of(pages)
 

@@ -102,10 +102,11 @@ def history(services: Services, project: str, run: str, limit: int) -> dict[int,
     cursor = None
     while True:
         request = HistoryRequest(limit=limit, cursor=cursor)
-        rows, cursor = services.history.page(f"local:{project}", run, request)
-        for row in rows:
-            assert row["_step"] not in found
-            found[int(str(row["_step"]))] = float(str(row["loss"]))
+        answer = services.history.page(f"local:{project}", run, request)
+        for step, row in zip(answer.page.step, answer.page.rows(), strict=True):
+            assert step not in found
+            found[step] = float(str(row["loss"]))
+        cursor = answer.cursor
         if cursor is None:
             return found
 
@@ -178,9 +179,9 @@ def test_keys_that_only_the_parent_logged_belong_to_the_fork(services: Services)
         project_row = find_project(connection, f"local:{project}")
         keys = list_keys(connection, project_row, find_run(connection, project_row, "fork").id, None, -1)
     assert [key["key"] for key in keys] == ["new", "old", "word"]
-    rows, _ = services.history.page(f"local:{project}", "fork", HistoryRequest())
-    found = [{name: value for name, value in row.items() if not name.startswith("_")} for row in rows]
-    assert found == [{"old": step, "word": "x"} for step in range(5)] + [{"new": 1.0}]
+    page = services.history.page(f"local:{project}", "fork", HistoryRequest()).page
+    assert page.attempt == [0] * 5 + [1]
+    assert page.rows() == [{"old": step, "word": "x"} for step in range(5)] + [{"new": 1.0}]
 
 
 def test_streams_of_one_launch_are_one_attempt_on_every_machine(services: Services) -> None:

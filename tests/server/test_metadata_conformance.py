@@ -126,8 +126,9 @@ def test_a_whole_run(metadata: Metadata, ingest: Ingest, services: Services) -> 
     assert found["runs"]["columns"] == {"name": ["n\\0ul"], "config.lr": [0.1], "summary.loss": [0.25]}
     assert found["projects"][0]["runs"] == 1
     history = HistoryQuery(metadata, MetricsReader(services.engine))
-    rows, cursor = history.page("local:p", "r1", HistoryRequest(keys=["s\\0"]))
-    assert (len(rows), rows[0]["s\\0"], cursor) == (50, "t\0", None)
+    found = history.page("local:p", "r1", HistoryRequest(keys=["s\\0"]))
+    rows = found.page.rows()
+    assert (len(rows), rows[0]["s\\0"], found.cursor) == (50, "t\0", None)
 
 
 def test_numbers_at_the_ends_of_their_types(metadata: Metadata, ingest: Ingest) -> None:

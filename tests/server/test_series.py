@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from buoy_core.rank_reduction import REDUCTIONS, reduce_ranks
 from buoy_server.query.series import PanelAnswer, PanelRequest, SeriesAnswer
 from buoy_server.services import Services
 
@@ -262,3 +263,56 @@ def test_ints_and_bools_are_drawn(services: Services, value: object) -> None:
     answer = ask(services, stream, ["v", "t", "none"])
     assert raw(answer.series[0]) == [(1, float(value))]  # type: ignore[arg-type]
     assert [series.kind for series in answer.series[1:]] == ["absent", "absent"]
+
+
+def test_chosen_ranks(services: Services) -> None:
+    stream = Stream(project=project())
+    for rank in range(4):
+        stream.writer(rank, world_size=4).log([(1, {"loss": rank})])
+    send(services, stream)
+    assert [series.rank for series in ask(services, stream, ["loss"], ranks=[3, 1, 9]).series] == [1, 3]
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_ranks_are_reduced_before_they_are_bucketed(services: Services, reduction: str) -> None:
+    """Also where a step was logged twice, superseded, or by some of the ranks only."""
+    name = project()
+    one, two = Stream("r", project=name), Stream("r", project=name, attempt=2)
+    points: dict[int, dict[int, float]] = {}
+    for rank in range(3):
+        values = noisy(3000, seed=rank)
+        for source, steps in ((one, range(3000)), (two, range(2000, 2500))):
+            writer = source.writer(rank, world_size=3)
+            found = {step: values[step] + (5 if source is two else 0) for step in steps if (step + rank) % 4}
+            writer.log([(step, {"loss": value}) for step, value in found.items()])
+            if source is two:
+                writer.log([(2100, {"loss": rank * 1.5})])
+                found[2100] = rank * 1.5
+            for step in [step for step in points if step >= 2000 and source is two]:
+                points[step].pop(rank, None)
+            for step, value in found.items():
+                points.setdefault(step, {})[rank] = value
+    send(services, one, two)
+    expected = [
+        (step, reduce_ranks(reduction, list(by_rank), list(by_rank.values())))
+        for step, by_rank in sorted(points.items())
+        if by_rank
+    ]
+    answer = ask(services, one, ["loss"], reduction=reduction, pixels=4000)
+    assert len(answer.series) == 1
+    found = raw(answer.series[0])
+    assert [x for x, _ in found] == [x for x, _ in expected]
+    np.testing.assert_allclose([y for _, y in found], [y for _, y in expected], rtol=1e-12, atol=1e-12)
+    coarse = ask(services, one, ["loss"], reduction=reduction, pixels=50)
+    check_buckets(coarse.series[0], found, coarse.exponent)
+    assert coarse.series[0].extent is not None
+    assert coarse.series[0].extent.n == len(expected)
+
+
+def test_one_rank_reduced_is_that_rank(services: Services) -> None:
+    stream = Stream(project=project())
+    stream.writer(rank=5).log([(step, {"loss": step / 3}) for step in range(10)])
+    send(services, stream)
+    found = ask(services, stream, ["loss"], reduction="argmax").series
+    assert [y for _, y in raw(found[0])] == [5.0] * 10
+    assert ask(services, stream, ["none"], reduction="mean").series[0].kind == "absent"

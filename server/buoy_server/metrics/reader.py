@@ -143,7 +143,7 @@ class MetricsReader:
 
 def _grouping(selection: Selection) -> tuple[str, str]:
     """What to select and group by so that buckets stay apart by series. One series needs no keys: half the time."""
-    if len(set(selection.series)) > 1:
+    if len(set(selection.series)) > 1 or selection.reduction:
         return "run, key, rank", "run, key, rank, idx"
     # These parameters are bound by the selection's condition.
     return "{run:UInt64} AS run, {key:UInt32} AS key, {rank:UInt32} AS rank", "idx"

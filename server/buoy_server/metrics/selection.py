@@ -15,6 +15,25 @@ SeriesKey = tuple[int, int, int]
 
 STEP_MIN = -(1 << 63)
 
+REDUCED = (1 << 32) - 1
+"""Stands for the rank of a series that is reduced over ranks."""
+
+_BROKEN = "countIf(isNaN(value)) > 0"
+# In the order of the ranks, so that a sum is the same to the last bit whenever it is asked for.
+_VALUES = "arrayMap(pair -> pair.2, arraySort(groupArray((rank, value))))"
+
+_REDUCTIONS = {
+    "mean": f"arrayReduce('avg', {_VALUES})",
+    "min": f"if({_BROKEN}, nan, min(value))",
+    "max": f"if({_BROKEN}, nan, max(value))",
+    "sum": f"arrayReduce('sum', {_VALUES})",
+    "std": f"arrayReduce('stddevPopStable', {_VALUES})",
+    "count": "count()",
+    "argmin": f"if({_BROKEN}, minIf(rank, isNaN(value)), argMin(rank, (value, rank)))",
+    "argmax": f"if({_BROKEN}, minIf(rank, isNaN(value)), argMax(rank, (value, -toInt64(rank))))",
+}
+"""Those of `buoy_core.rank_reduction`, in SQL over the values of one step."""
+
 _COLUMNS = (("run", "UInt64"), ("key", "UInt32"), ("rank", "UInt32"))
 
 
@@ -47,6 +66,7 @@ class Selection:
         inherited: Parts of other runs that belong to these; must be empty for system metrics.
         ascending: Every series' steps strictly ascend in the log, so there is nothing to deduplicate.
         steps: Only these steps, both ends inside.
+        reduction: Ranks become one at each step, before anything else is done with the points.
     """
 
     series: Sequence[SeriesKey]
@@ -54,6 +74,7 @@ class Selection:
     inherited: Sequence[Inherited] = field(default=())
     ascending: bool = True
     steps: tuple[int, int] | None = None
+    reduction: str | None = None
 
     def table(self, table: str, columns: Sequence[str]) -> tuple[str, dict[str, object]]:
         """A table expression with the asked columns of every point that counts; a step may still be there twice."""
@@ -76,6 +97,10 @@ class Selection:
         self, table: str = "points", columns: Sequence[str] = ("time_us", "value")
     ) -> tuple[str, dict[str, object]]:
         """A table expression with run, key, rank, step and the asked columns; the latest of each step."""
+        source, parameters = self._latest(table, columns)
+        return (source if self.reduction is None else _over_ranks(source, self.reduction)), parameters
+
+    def _latest(self, table: str, columns: Sequence[str]) -> tuple[str, dict[str, object]]:
         if self.ascending:
             return self.table(table, ("run", "key", "rank", "step", *columns))
         needed = dict.fromkeys(("run", "key", "rank", "step", "attempt", "seq", *columns))
@@ -139,3 +164,12 @@ def _add_limits(
             f"NOT (run = {{run{at}:UInt64}} AND attempt = {{attempt{at}:UInt32}} AND step >= {{step{at}:Int64}})"
         )
         parameters |= {f"run{at}": limit.run, f"attempt{at}": limit.attempt, f"step{at}": limit.step}
+
+
+def _over_ranks(source: str, reduction: str) -> str:
+    """The same points with all ranks as one, at the time of the last of them."""
+    return (
+        f"(SELECT run, key, toUInt32({REDUCED}) AS rank, step, latest AS time_us, reduced AS value FROM "
+        f"(SELECT run, key, step, max(time_us) AS latest, toFloat64({_REDUCTIONS[reduction]}) AS reduced "
+        f"FROM {source} GROUP BY run, key, step))"
+    )

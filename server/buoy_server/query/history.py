@@ -1,28 +1,37 @@
 """The complete history of a run, a page at a time: exact values, ordered by step, no row left out.
 
-A page is a range of steps. Its end is found on one key alone (the one that bounds it best), so that a page costs
-about as much as it holds however long the run is.
+A page is a range of steps, chosen so that it holds a bounded number of values however long the run is and however its
+keys and ranks are spread over the steps.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from buoy_core.rank_reduction import REDUCTIONS
+from sqlalchemy import func, select
 
 from buoy_server.errors import Malformed
-from buoy_server.jsonvalues import number
 from buoy_server.metadata.engine import Metadata
-from buoy_server.metadata.schema import KEYS, SERIES
-from buoy_server.metrics.reader import Columns, MetricsReader
+from buoy_server.metadata.schema import ATTEMPTS, KEYS, SERIES
+from buoy_server.metrics.reader import MetricsReader
 from buoy_server.metrics.selection import Selection, SeriesKey
 from buoy_server.query.catalogue import find_project, find_run
+from buoy_server.query.history_page import Page, Values
+from buoy_server.query.history_window import Bounds, Span, first_width, next_width
 from buoy_server.query.lineage import Lineage, belongs, lineages_of
 
-LIMIT_MAX = 10_000
+LIMIT_MAX = 100_000
+POINTS_MAX = 1 << 18
+"""Values in one page at most, unless a single step has more."""
+
+LOWEST, ALL = "lowest", "all"
+
 _STEP_MIN, _STEP_MAX = -(1 << 63), (1 << 63) - 1
+_COUNT = "SELECT count() AS n, uniqExactIf(step, {rows}) AS steps FROM {source}"
+_FIRST = "SELECT min(step) AS first FROM {source} WHERE {rows} HAVING count() > 0"
+_COLUMNS = ("key", "rank", "attempt", "step", "seq", "time_us", "value")
 
 
 @dataclass(frozen=True)
@@ -30,30 +39,90 @@ class HistoryRequest:
     """A page of a run's history.
 
     Attributes:
-        keys: Only rows that have all of these; empty = all rows with all keys.
+        keys: Only these; empty = all.
+        complete: Only rows that have all of the keys.
         min_step: First step.
         max_step: Last step; inside.
-        limit: Rows at most.
+        limit: Rows at most, but all ranks of a step come together.
         cursor: What the page before gave.
         system: System metrics instead of logged ones.
-        all_ranks: A row for each rank; otherwise the lowest rank that has the key speaks for it.
+        ranks: `all`, with a row for each; a number; one of `REDUCTIONS`, over all ranks of a step; or `lowest`, where
+            the lowest rank that has a key speaks for it.
+        superseded: Steps of earlier attempts that a later attempt has logged again come too.
     """
 
     keys: Sequence[str] = ()
+    complete: bool = True
     min_step: int | None = None
     max_step: int | None = None
     limit: int = 1000
     cursor: str | None = None
     system: bool = False
-    all_ranks: bool = False
+    ranks: str | int = LOWEST
+    superseded: bool = False
+
+    @property
+    def by_rank(self) -> bool:
+        """Whether ranks have rows of their own."""
+        return self.ranks != LOWEST
+
+    @property
+    def has_ranks(self) -> bool:
+        """Whether a row belongs to one rank."""
+        return self.by_rank and self.reduction is None
+
+    @property
+    def reduction(self) -> str | None:
+        """How ranks become one, if they do."""
+        return str(self.ranks) if self.ranks in REDUCTIONS else None
+
+
+@dataclass(frozen=True)
+class HistoryPage:
+    """A page, when the run began, and the cursor of the next page; None after the last one."""
+
+    page: Page
+    started_us: int
+    cursor: str | None
 
 
 @dataclass(frozen=True)
 class _Series:
     id: SeriesKey
     name: str
-    n: int
     texts: int
+    span: Span
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """What a request is about, as SQL knows it."""
+
+    started_us: int
+    series: list[_Series]
+    lineage: Lineage
+    attempts: dict[int, int]
+    """As people count them, from 1, by the numbers that points have."""
+    rarest: int | None
+    """Key that every row must have, the one with the fewest values; None if a row need not have any."""
+
+    def selection(self, series: list[SeriesKey], steps: tuple[int, int]) -> Selection:
+        """All points of some steps that count; one may still be there twice."""
+        return Selection(series, self.lineage.limits, self.lineage.inherited, steps=steps)
+
+    def counted_attempts(self, page: Page) -> Page:
+        """The page with attempts as people count them; steps taken over from a parent have attempt 0."""
+        own_from = max((item.below for item in self.lineage.inherited), default=None)
+        page.attempt = [
+            0 if own_from is not None and step < own_from else self.attempts.get(attempt, 1)
+            for step, attempt in zip(page.step, page.attempt, strict=True)
+        ]
+        return page
+
+    @property
+    def counted(self) -> str:
+        """Which values count rows, as a condition."""
+        return "true" if self.rarest is None else "key = {rarest:UInt32}"
 
 
 class HistoryQuery:
@@ -63,10 +132,8 @@ class HistoryQuery:
         self._metadata = metadata
         self._reader = reader
 
-    def page(
-        self, path: str, run_id: str, request: HistoryRequest
-    ) -> tuple[list[dict[str, object]], str | None]:
-        """Rows with tagged JSON values, and the cursor of the next page.
+    def page(self, path: str, run_id: str, request: HistoryRequest) -> HistoryPage:
+        """One page.
 
         Raises:
             Missing: There is no such run.
@@ -74,80 +141,130 @@ class HistoryQuery:
         """
         if not 1 <= request.limit <= LIMIT_MAX:
             raise Malformed("bad_limit", f"limit is from 1 to {LIMIT_MAX}.")
-        low, high = _start(request), _STEP_MAX if request.max_step is None else request.max_step
+        low = _start(request)
+        chosen = self._choose(path, run_id, request)
+        names = {item.name for item in chosen.series}
+        if not chosen.series or (request.complete and not set(request.keys) <= names):
+            return HistoryPage(Page(), chosen.started_us, None)
+        low = max(low, min(item.span.first for item in chosen.series))
+        high = max(item.span.last for item in chosen.series)
+        if request.max_step is not None:
+            high = min(high, request.max_step)
+        if low > high:
+            return HistoryPage(Page(), chosen.started_us, None)
+        window = self._window(chosen, low, high, request.limit)
+        if window is None:
+            return HistoryPage(Page(), chosen.started_us, None)
+        values, end = self._values(chosen, window, request), window[1]
+        if (cut := values.last_step_of(request.limit)) is not None:
+            # The cursor counts steps, so all ranks of a step stay on one page.
+            end = cut
+            values.keep_steps(end)
+        return HistoryPage(
+            chosen.counted_attempts(self._page(values, chosen, request)),
+            chosen.started_us,
+            str(end + 1) if end < high else None,
+        )
+
+    def _page(self, values: Values, chosen: _Chosen, request: HistoryRequest) -> Page:
+        key_names = {item.id[1]: item.name for item in chosen.series}
+        return values.reduced(request.reduction, key_names) if request.reduction else values.page(key_names)
+
+    def _choose(self, path: str, run_id: str, request: HistoryRequest) -> _Chosen:
         with self._metadata.read() as connection:
             run = find_run(connection, find_project(connection, path), run_id)
             lineage = (
                 Lineage() if request.system else lineages_of(connection, [run.id]).get(run.id, Lineage())
             )
+            numbers = select(ATTEMPTS.c.attempt).where(ATTEMPTS.c.run == run.id).order_by(ATTEMPTS.c.attempt)
+            attempts = {row.attempt: place for place, row in enumerate(connection.execute(numbers), 1)}
             rows = connection.execute(
-                select(SERIES.c.key, SERIES.c.rank, SERIES.c.n, SERIES.c.texts, KEYS.c.name)
+                select(
+                    SERIES.c.key,
+                    SERIES.c.rank,
+                    KEYS.c.name,
+                    func.sum(SERIES.c.n).label("n"),
+                    func.sum(SERIES.c.texts).label("texts"),
+                    func.min(SERIES.c.first_step).label("first"),
+                    func.max(SERIES.c.last_step).label("last"),
+                )
                 .join(KEYS, KEYS.c.id == SERIES.c.key)
                 .where(belongs(run.id, lineage), KEYS.c.system == int(request.system))
+                .group_by(SERIES.c.key, SERIES.c.rank, KEYS.c.name)
                 .order_by(KEYS.c.name, SERIES.c.rank)
             )
-            series = _choose(
-                [_Series((run.id, row.key, row.rank), row.name, row.n, row.texts) for row in rows], request
-            )
-        if not series or low > high or not set(request.keys) <= {item.name for item in series}:
-            return [], None
-        end = self._end(series, lineage, low, high, request)
-        found = self._rows(series, lineage, (low, end), run.started_us, request)
-        more = end < high
-        if len(found) > request.limit:
-            # The cursor counts steps, so all ranks of a step stay on one page.
-            end, more = found[request.limit - 1][0][0], True
-            found = [item for item in found if item[0][0] <= end]
-        cursor = str(end + 1) if more and end < _STEP_MAX else None
-        return [row for _, row in found], cursor
+            series = [
+                _Series(
+                    (run.id, row.key, row.rank),
+                    row.name,
+                    int(row.texts),
+                    Span(int(row.n) + int(row.texts), row.first, row.last),
+                )
+                for row in rows
+            ]
+        series = _of_ranks(series, request)
+        rarest = _rarest(series) if request.complete and request.keys else None
+        if request.superseded:
+            lineage = Lineage((), lineage.inherited)
+        return _Chosen(run.started_us, series, lineage, attempts, rarest)
 
-    def _end(
-        self, series: Sequence[_Series], lineage: Lineage, low: int, high: int, request: HistoryRequest
-    ) -> int:
-        """The last step of the page: where the bounding key has had `limit` rows."""
-        points = [item for item in series if item.n >= item.texts] or list(series)
-        bound = (min if request.keys else max)(points, key=lambda item: max(item.n, item.texts))
-        table = "points" if bound.n >= bound.texts else "texts"
-        selection = Selection([bound.id], lineage.limits, lineage.inherited, steps=(low, high))
-        if lineage.limits or lineage.inherited:
-            # Attempts follow each other in the table but may start before the one before has ended.
-            rows, parameters = selection.table(table, ("step",))
-            sql = f"SELECT DISTINCT step FROM {rows} ORDER BY step"
-        else:
-            rows, parameters = selection.table(table, ("run", "key", "rank", "attempt", "step"))
-            sql = f"SELECT step FROM {rows} ORDER BY run, key, rank, attempt, step"
-        sql += " LIMIT 1 OFFSET {offset:UInt64}"
-        steps = self._reader.query(sql, parameters | {"offset": request.limit - 1})["step"]
-        return int(steps[0]) if len(steps) else high
-
-    def _rows(
-        self,
-        series: Sequence[_Series],
-        lineage: Lineage,
-        steps: tuple[int, int],
-        start_us: int,
-        request: HistoryRequest,
-    ) -> list[tuple[tuple[int, int], dict[str, object]]]:
-        """The rows of some steps, by (step, rank)."""
-        names = {item.id: item.name for item in series}
-        ids = [item.id for item in series]
-        selection = Selection(ids, lineage.limits, lineage.inherited, ascending=False, steps=steps)
-        rows: dict[tuple[int, int], dict[str, object]] = {}
-        times: dict[tuple[int, int], int] = {}
-        for table, columns in (("points", ("time_us", "value", "kind")), ("texts", ("time_us", "value"))):
-            if table == "texts" and not any(item.texts for item in series):
+    def _window(self, chosen: _Chosen, low: int, high: int, limit: int) -> tuple[int, int] | None:
+        """The first and the last step of the page; None if there is nothing more."""
+        bounds = Bounds(POINTS_MAX, limit)
+        counted = [item.span for item in chosen.series if chosen.rarest in (None, item.id[1])]
+        width, shrunk = first_width([item.span for item in chosen.series], counted, low, bounds), False
+        while True:
+            end = min(low + width - 1, high)
+            points, rows = self._count(chosen, (low, end))
+            if not rows:
+                # Over a gap in one leap: creeping through 2^60 empty steps would take for ever.
+                first = self._first_step(chosen, (low, high))
+                if first is None:
+                    return None
+                low = first
                 continue
-            source, parameters = selection.source(table, columns)
-            found = self._reader.query(f"SELECT * FROM {source}", parameters)
-            _fill(rows, times, found, names, all_ranks=request.all_ranks)
-        wanted = set(request.keys)
-        for at, row in rows.items():
-            _stamp(row, at, times[at], start_us, request)
-        return [(at, rows[at]) for at in sorted(rows) if wanted <= rows[at].keys()]
+            better = next_width(width, points, rows, bounds, shrunk=shrunk)
+            if better == width or (better > width and end == high):
+                return low, end
+            width, shrunk = better, shrunk or better < width
+
+    def _count(self, chosen: _Chosen, steps: tuple[int, int]) -> tuple[int, int]:
+        """How many values lie in these steps, and about how many rows."""
+        points, most = 0, 0
+        for table, series in _tables(chosen.series):
+            source, parameters = chosen.selection(series, steps).table(table, ("key", "step"))
+            sql = _COUNT.format(rows=chosen.counted, source=source)
+            found = self._reader.query(sql, parameters | {"rarest": chosen.rarest or 0})
+            points += int(found["n"][0])
+            most = max(most, int(found["steps"][0]))
+        return points, most
+
+    def _first_step(self, chosen: _Chosen, steps: tuple[int, int]) -> int | None:
+        """The first of these steps that may have a row."""
+        found: list[int] = []
+        for table, series in _tables(chosen.series):
+            source, parameters = chosen.selection(series, steps).table(table, ("key", "step"))
+            sql = _FIRST.format(rows=chosen.counted, source=source)
+            found += self._reader.query(sql, parameters | {"rarest": chosen.rarest or 0})["first"].tolist()
+        return min(found, default=None)
+
+    def _values(self, chosen: _Chosen, steps: tuple[int, int], request: HistoryRequest) -> Values:
+        found = {}
+        for table, series in _tables(chosen.series):
+            columns = (*_COLUMNS, "kind") if table == "points" else _COLUMNS
+            source, parameters = chosen.selection(series, steps).table(table, columns)
+            found[table] = self._reader.query(f"SELECT * FROM {source}", parameters)
+        values = Values(
+            found["points"], found.get("texts"), by_rank=request.by_rank, by_attempt=request.superseded
+        )
+        if request.complete:
+            wanted = {item.id[1] for item in chosen.series if item.name in set(request.keys)}
+            values.keep_complete_rows(sorted(wanted))
+        return values
 
 
 def _start(request: HistoryRequest) -> int:
-    low = _STEP_MIN if request.min_step is None else request.min_step
+    low = _STEP_MIN if request.min_step is None else max(_STEP_MIN, request.min_step)
     if request.cursor is None:
         return low
     try:
@@ -156,10 +273,12 @@ def _start(request: HistoryRequest) -> int:
         raise Malformed("bad_cursor", "The cursor is not one that this server gave.") from None
 
 
-def _choose(series: Sequence[_Series], request: HistoryRequest) -> list[_Series]:
+def _of_ranks(series: Sequence[_Series], request: HistoryRequest) -> list[_Series]:
     wanted = set(request.keys)
     chosen = [item for item in series if not wanted or item.name in wanted]
-    if request.all_ranks:
+    if isinstance(request.ranks, int):
+        return [item for item in chosen if item.id[2] == request.ranks]
+    if request.ranks != LOWEST:
         return chosen
     lowest: dict[str, int] = {}
     for item in chosen:
@@ -167,31 +286,16 @@ def _choose(series: Sequence[_Series], request: HistoryRequest) -> list[_Series]
     return [item for item in chosen if item.id[2] == lowest[item.name]]
 
 
-def _fill(
-    rows: dict[tuple[int, int], dict[str, object]],
-    times: dict[tuple[int, int], int],
-    found: Columns,
-    names: dict[SeriesKey, str],
-    *,
-    all_ranks: bool,
-) -> None:
-    """Puts one table's values into the rows. A text replaces a number: it is the exact value of a large int."""
-    kinds = found.get("kind")
-    values = found["value"].tolist()
-    places = zip(*(found[name].tolist() for name in ("run", "key", "rank", "step", "time_us")), strict=True)
-    for position, (run, key, rank, step, time_us) in enumerate(places):
-        at = step, rank if all_ranks else 0
-        text = values[position] if kinds is None else number(int(kinds[position]), values[position])
-        rows.setdefault(at, {})[names[run, key, rank]] = json.loads(text)
-        times[at] = max(times.get(at, time_us), time_us)
+def _rarest(series: Sequence[_Series]) -> int | None:
+    values: dict[int, int] = {}
+    for item in series:
+        values[item.id[1]] = values.get(item.id[1], 0) + item.span.n
+    return min(values, key=lambda key: values[key], default=None)
 
 
-def _stamp(
-    row: dict[str, object], at: tuple[int, int], time_us: int, start_us: int, request: HistoryRequest
-) -> None:
-    if not request.system:
-        row["_step"] = at[0]
-    if request.all_ranks:
-        row["_rank"] = at[1]
-    row["_timestamp"] = time_us / 1e6
-    row["_runtime"] = (time_us - start_us) / 1e6
+def _tables(series: Sequence[_Series]) -> list[tuple[str, list[SeriesKey]]]:
+    """The tables to ask, each with its series. Most runs have no texts."""
+    tables = [("points", [item.id for item in series])]
+    if texts := [item.id for item in series if item.texts]:
+        tables.append(("texts", texts))
+    return tables

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from buoy_server.jsonvalues import untag
 from buoy_server.metadata.schema import SERIES
-from buoy_server.metrics.selection import Inherited, Selection, SeriesKey
+from buoy_server.metrics.selection import REDUCED, Inherited, Selection, SeriesKey
 from buoy_server.query.lineage import Lineage
 
 _IN_MAX = 500
@@ -38,6 +38,7 @@ class KnownSeries:
         rev: Revision of its last change.
         gen: Changes when earlier points may have changed.
         first: First and last step, first and last time, count and last value, from SQL; exact unless `careful`.
+        members: The series of all ranks, if this one stands for them; then only the points tell its extent.
     """
 
     id: SeriesKey
@@ -48,6 +49,7 @@ class KnownSeries:
     steps: tuple[int, int]
     times_us: tuple[int, int]
     last_y: float
+    members: tuple[SeriesKey, ...] = ()
 
     def extent(self, axis: str, start_us: int) -> Extent:
         """What SQL says of the whole series on an axis."""
@@ -122,17 +124,49 @@ def _as_float(value: object) -> float:
         return float("inf") if value > 0 else float("-inf")
 
 
+def over_ranks(known: dict[SeriesKey, KnownSeries]) -> dict[SeriesKey, KnownSeries]:
+    """One series for all ranks of a run and key."""
+    ranks: dict[tuple[int, int], list[KnownSeries]] = defaultdict(list)
+    for (run, key, _), series in known.items():
+        ranks[run, key].append(series)
+    return {
+        (run, key, REDUCED): _joined((run, key, REDUCED), members) for (run, key), members in ranks.items()
+    }
+
+
+def _joined(series: SeriesKey, members: Sequence[KnownSeries]) -> KnownSeries:
+    last = max(members, key=lambda member: member.steps[1])
+    return KnownSeries(
+        id=series,
+        careful=any(member.careful for member in members),
+        rev=max(member.rev for member in members),
+        gen=sum(member.gen + 1 for member in members) - 1,
+        n=max(member.n for member in members),
+        steps=(min(member.steps[0] for member in members), last.steps[1]),
+        times_us=(
+            min(member.times_us[0] for member in members),
+            max(member.times_us[1] for member in members),
+        ),
+        last_y=last.last_y,
+        members=tuple(sorted(member.id for member in members)),
+    )
+
+
 def select_series(
-    known: Sequence[KnownSeries], lineages: Mapping[int, Lineage], *, system: bool
+    known: Sequence[KnownSeries],
+    lineages: Mapping[int, Lineage],
+    *,
+    system: bool,
+    reduction: str | None = None,
 ) -> list[Selection]:
     """The same series as selections: those that need care apart, because care costs time."""
-    plain = [series.id for series in known if not series.careful]
-    careful = [series.id for series in known if series.careful]
-    found = [Selection(plain)] if plain else []
+    plain = [part for series in known if not series.careful for part in series.members or [series.id]]
+    careful = [part for series in known if series.careful for part in series.members or [series.id]]
+    found = [Selection(plain, reduction=reduction)] if plain else []
     if careful:
         mine = {} if system else lineages
         lines = [mine[run] for run in sorted({run for run, _, _ in careful}) if run in mine]
         cuts = [limit for line in lines for limit in line.limits]
         borrowed = [item for line in lines for item in line.inherited]
-        found.append(Selection(careful, cuts, borrowed, ascending=False))
+        found.append(Selection(careful, cuts, borrowed, ascending=False, reduction=reduction))
     return found

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from buoy_server.metadata.engine import Metadata
 from buoy_server.metrics.reader import Axis, Columns, MetricsReader
-from buoy_server.metrics.selection import SeriesKey
+from buoy_server.metrics.selection import Selection, SeriesKey
 from buoy_server.query.buckets import bucket_of, choose_exponent, raw_points_max
 from buoy_server.query.catalogue import Project, find_project, keys_by_name, runs_by_id
-from buoy_server.query.known_series import Extent, KnownSeries, find_series, select_series
+from buoy_server.query.known_series import Extent, KnownSeries, find_series, over_ranks, select_series
 from buoy_server.query.lineage import Lineage, lineages_of
 
 COLUMNS = ("n", "min", "max", "last", "mean")
@@ -38,6 +38,9 @@ class PanelRequest:
         columns: Of `COLUMNS`.
         have: Revision that the client holds, by run id.
         system: System metrics instead of logged ones.
+        ranks: Only these; None = a series for each.
+        reduction: One series for all of them, of `buoy_core.rank_reduction`. It is made from the points of each step
+            before they go into buckets, so it is exact.
     """
 
     id: int
@@ -50,6 +53,8 @@ class PanelRequest:
     columns: Sequence[str] = COLUMNS
     have: dict[str, int] = field(default_factory=dict)
     system: bool = False
+    ranks: Sequence[int] | None = None
+    reduction: str | None = None
 
 
 @dataclass
@@ -57,6 +62,7 @@ class SeriesAnswer:
     """One series of a panel.
 
     Attributes:
+        rank: Of the series; `REDUCED` if it is that of all ranks.
         kind: `buckets`, `raw`, `absent` or `unchanged`.
         first_bucket: Number of the bucket that `idx` counts from.
         idx: Position of each bucket after the first.
@@ -105,6 +111,10 @@ class SeriesQuery:
             ids = [run for run, _ in runs.values()]
             lineages = {} if panel.system else lineages_of(connection, ids)
             known = find_series(connection, ids, list(keys.values()), lineages)
+        if panel.ranks is not None:
+            known = {series: item for series, item in known.items() if series[2] in panel.ranks}
+        if panel.reduction is not None:
+            known = over_ranks(known)
         axis = Axis(panel.x, dict(runs.values()) if panel.x == "rel" else {})
         return _Panel(self._reader, panel, project, axis, lineages, known).answer(runs, keys)
 
@@ -153,11 +163,9 @@ class _Panel:
         extents = {
             item.id: item.extent(self._axis.kind, self._axis.starts_us.get(item.id[0], 0))
             for item in known
-            if not item.careful
+            if not item.careful and not item.members
         }
-        for selection in select_series(
-            [item for item in known if item.careful], self._lineages, system=self._panel.system
-        ):
+        for selection in self._selections([item for item in known if item.careful or item.members]):
             for series, columns in self._reader.extents(selection, self._axis, None).items():
                 extents[series] = Extent(
                     int(columns["n"][0]),
@@ -167,6 +175,10 @@ class _Panel:
                     int(columns["last_t"][0]),
                 )
         return extents
+
+    def _selections(self, known: Sequence[KnownSeries]) -> list[Selection]:
+        panel = self._panel
+        return select_series(known, self._lineages, system=panel.system, reduction=panel.reduction)
 
     def _exponent(self, extents: dict[SeriesKey, Extent]) -> int:
         if self._panel.exponent is not None:
@@ -197,11 +209,11 @@ class _Panel:
         raw = [item for item in known if 0 < counts.get(item.id, 0) <= few]
         many = [item for item in known if counts.get(item.id, 0) > few]
         drawn: dict[SeriesKey, SeriesAnswer] = {}
-        for selection in select_series(raw, self._lineages, system=self._panel.system):
+        for selection in self._selections(raw):
             for series, columns in self._reader.raw(selection, self._axis, window).items():
                 exact: Columns = {name: column.astype(np.float64) for name, column in columns.items()}
                 drawn[series] = SeriesAnswer("", "", 0, "raw", columns=exact)
-        for selection in select_series(many, self._lineages, system=self._panel.system):
+        for selection in self._selections(many):
             for series, columns in self._reader.buckets(
                 selection, self._axis, exponent, window, self._panel.columns
             ).items():
@@ -226,7 +238,7 @@ class _Panel:
             elif extent.x_min < window[0] or extent.x_max >= window[1]:
                 counts[item.id] = 0
                 partial.append(item)
-        for selection in select_series(partial, self._lineages, system=self._panel.system):
+        for selection in self._selections(partial):
             for series, columns in self._reader.extents(selection, self._axis, window).items():
                 counts[series] = int(columns["n"][0])
         return counts

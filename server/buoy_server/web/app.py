@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from buoy_server.errors import Busy, Conflict, Malformed, Missing, TooLarge
 from buoy_server.services import Services
-from buoy_server.web import about, control, live, panels, reading, static, uploads
+from buoy_server.web import about, control, history, live, panels, reading, static, uploads
 from buoy_server.web.auth import TokenGate
 from buoy_server.web.problems import http_error, problem, refused, unexpected
 
@@ -26,8 +26,8 @@ _API = [
     Route("/api/v1/projects", reading.projects),
     Route("/api/v1/p/{project}/runs:query", reading.runs, methods=["POST"]),
     Route("/api/v1/p/{project}/runs/{run}", reading.run),
-    Route("/api/v1/p/{project}/runs/{run}/history", reading.history),
     Route("/api/v1/p/{project}/runs/{run}/stop", control.stop, methods=["POST"]),
+    Route("/api/v1/p/{project}/runs/{run}/history", history.history),
     Route("/api/v1/p/{project}/keys", reading.keys),
     Route("/api/v1/p/{project}/series:query", panels.series, methods=["POST"]),
     Route("/api/v1/p/{project}/rev", live.rev),

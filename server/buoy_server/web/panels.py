@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from buoy_core.rank_reduction import REDUCTIONS
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from buoy_server.errors import Malformed
+from buoy_server.metrics.selection import REDUCED
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.catalogue import find_project
 from buoy_server.query.series import COLUMNS, PanelAnswer, PanelRequest, SeriesAnswer
@@ -86,6 +88,9 @@ def _panel(given: object) -> PanelRequest:
     x, system = given.get("x", "step"), bool(given.get("system", False))
     if x not in ("step", "rel", "wall") or (system and x == "step"):
         raise _bad("x is step, rel or wall, and rel or wall for system metrics")
+    ranks, reduction = _ranks(given.get("ranks"))
+    if system and reduction is not None:
+        raise _bad("system metrics have no steps at which ranks could be joined")
     return PanelRequest(
         id=_within(given.get("id", 0), "id", 0, (1 << 32) - 1),
         keys=keys,
@@ -97,6 +102,8 @@ def _panel(given: object) -> PanelRequest:
         columns=_columns(given.get("cols")),
         have=_have(given.get("have") or {}),
         system=system,
+        ranks=ranks,
+        reduction=reduction,
     )
 
 
@@ -130,6 +137,17 @@ def _range(given: object) -> tuple[float, float] | None:
     return given[0], given[1]
 
 
+def _ranks(given: object) -> tuple[tuple[int, ...] | None, str | None]:
+    """Which ranks, and how they become one."""
+    if given is None or given == "all":
+        return None, None
+    if isinstance(given, str) and given in REDUCTIONS:
+        return None, given
+    if isinstance(given, list):
+        return tuple(_within(rank, "ranks", 0, (1 << 31) - 1) for rank in given), None
+    raise _bad(f"ranks is all, a list of numbers, or one of {', '.join(REDUCTIONS)}")
+
+
 def _columns(given: object) -> tuple[str, ...]:
     if given is None or given == []:
         return COLUMNS
@@ -159,8 +177,9 @@ def render(answer: PanelAnswer) -> dict[str, object]:
 
 
 def _series(item: SeriesAnswer) -> dict[str, object]:
+    rank = None if item.rank == REDUCED else item.rank
     found: dict[str, object] = {
-        "run": item.run, "key": item.key, "rank": item.rank, "kind": item.kind, "rev": item.rev, "gen": item.gen,
+        "run": item.run, "key": item.key, "rank": rank, "kind": item.kind, "rev": item.rev, "gen": item.gen,
     }  # fmt: skip
     if item.extent is not None:
         extent = item.extent

@@ -1,4 +1,4 @@
-"""Routes that read projects, runs, keys and history."""
+"""Routes that read projects, runs and keys."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from starlette.responses import Response
 from buoy_server.errors import Malformed
 from buoy_server.jsonvalues import tag
 from buoy_server.query.catalogue import find_project, find_run, list_keys, list_projects
-from buoy_server.query.history import HistoryRequest
 from buoy_server.query.run_page import describe_run
 from buoy_server.query.runs import DEFAULT_COLUMNS, RunsRequest, list_runs
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer, integer, read_object, tagged
 from buoy_server.web.operations import Operation, Query, json_of
 from buoy_server.web.shapes import (
-    HISTORY,
-    HISTORY_LIMIT,
-    HISTORY_RANK,
-    HISTORY_STREAM,
     INT,
     KEY_KIND,
     KEYS,
@@ -124,42 +119,3 @@ def keys(request: Request) -> Response:
         found_run = find_run(connection, project, run_id).id if run_id else None
         found = list_keys(connection, project, found_run, kind, since)
     return tagged(request, {"epoch": services.metadata.epoch, "rev": project.rev, "keys": found})
-
-
-@Operation(
-    "The complete history of a run, a page at a time: exact values, ordered by step",
-    path=("project", "run"),
-    query=(
-        Query("keys", TEXT, "Only rows that have all of these keys; separated by commas"),
-        Query("key", {"type": "array", "items": TEXT}, "The same for names with commas; may be repeated"),
-        Query("min_step", INT, "First step"),
-        Query("max_step", INT, "Last step, inside"),
-        Query("limit", HISTORY_LIMIT, "Rows at most; more if a step has several ranks"),
-        Query("cursor", TEXT, "What the page before gave"),
-        Query("stream", HISTORY_STREAM, "Logged or system metrics"),
-        Query("rank", HISTORY_RANK, "One row a step, or one for each rank"),
-    ),
-    answers=json_of(HISTORY),
-    problems=(400, 404),
-)
-def history(request: Request) -> Response:
-    """GET /api/v1/p/{project}/runs/{run}/history."""
-    services: Services = request.app.state.services
-    query = request.query_params
-    names = [name for name in query.get("keys", "").split(",") if name] + query.getlist("key")
-    stream, rank = query.get("stream", "default"), query.get("rank", "0")
-    if stream not in ("default", "system"):
-        raise Malformed("bad_parameter", "stream is default or system.")
-    if rank not in ("0", "all"):
-        raise Malformed("bad_parameter", "rank is 0 or all.")
-    asked = HistoryRequest(
-        keys=names,
-        min_step=integer(query["min_step"], "min_step") if "min_step" in query else None,
-        max_step=integer(query["max_step"], "max_step") if "max_step" in query else None,
-        limit=integer(query.get("limit", "1000"), "limit"),
-        cursor=query.get("cursor"),
-        system=stream == "system",
-        all_ranks=rank == "all",
-    )
-    rows, cursor = services.history.page(request.path_params["project"], request.path_params["run"], asked)
-    return JSONAnswer({"rows": rows, "cursor": cursor})

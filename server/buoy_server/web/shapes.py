@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from buoy_core.rank_reduction import REDUCTIONS
+
 from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.history import LIMIT_MAX as HISTORY_LIMIT_MAX
@@ -261,13 +263,43 @@ KEYS = _object({"epoch": COUNT, "rev": COUNT, "keys": _list(_KEY)})
 
 HISTORY_LIMIT: Schema = {"type": "integer", "minimum": 1, "maximum": HISTORY_LIMIT_MAX}
 HISTORY_STREAM = _one_of(("default", "system"))
-HISTORY_RANK = _one_of(("0", "all"))
+_RANK_WORDS = "|".join(("lowest", "all", *REDUCTIONS))
+HISTORY_RANK: Schema = {"type": "string", "pattern": f"^({_RANK_WORDS}|[0-9]{{1,10}})$"}
+HISTORY_ATTEMPTS = _one_of(("latest", "all"))
+HISTORY_LAYOUT = _one_of(("rows", "columns"))
 _ROW = _named(
     "HistoryRow",
-    "The values of one step by key, with `_step`, `_timestamp` and `_runtime`, and `_rank` if all were asked for.",
+    "The values of one step by key, with `_step`, `_timestamp` and `_runtime`; `_rank` and `_attempt` if all were "
+    "asked for.",
     _map(_VALUE),
 )
-HISTORY = _object({"rows": _list(_ROW), "cursor": _or_null(TEXT)})
+_COLUMN = _named(
+    "HistoryColumn",
+    "The values of one key. `at` has the row of each, counted from 0; without it there is one value for each row.",
+    _object({"values": _list(_VALUE)}, {"at": _list(COUNT)}),
+)
+HISTORY: Schema = {
+    "anyOf": [
+        _named("HistoryRows", "Row by row.", _object({"rows": _list(_ROW), "cursor": _or_null(TEXT)})),
+        _named(
+            "HistoryColumns",
+            "Column by column: `rows` rows, which `points` values belong to. Steps of system metrics are times.",
+            _object(
+                {
+                    "rows": COUNT,
+                    "points": COUNT,
+                    "started_us": COUNT,
+                    "step": _list(INT),
+                    "attempt": _list(COUNT),
+                    "time_us": _list(INT),
+                    "columns": _map(_COLUMN),
+                    "cursor": _or_null(TEXT),
+                },
+                {"rank": _list(COUNT)},
+            ),
+        ),
+    ]
+}
 
 _RUN_IDS = _list(TEXT)
 _PANEL = _named(
@@ -284,6 +316,7 @@ _PANEL = _named(
             "cols": _or_null(_list(_one_of(COLUMNS))),
             "have": _or_null(_map(INT)),
             "system": FLAG,
+            "ranks": {"anyOf": [_one_of(("all", *REDUCTIONS)), _list(COUNT), {"type": "null"}]},
         },
     ),
 )
@@ -294,12 +327,12 @@ _EXTENT = dict.fromkeys(("last_x", "last_t", "x_min", "x_max"), FLOAT) | {"n_tot
 _SERIES = _named(
     "Series",
     "One series: `kind` tells which columns there are. Buckets have `idx` and the asked ones of n, min, max, last, "
-    "mean; raw points have x and y.",
+    "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks.",
     _object(
         {
             "run": TEXT,
             "key": TEXT,
-            "rank": COUNT,
+            "rank": _or_null(COUNT),
             "kind": _one_of(("buckets", "raw", "absent", "unchanged")),
             "rev": COUNT,
             "gen": INT,
