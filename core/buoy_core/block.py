@@ -61,6 +61,8 @@ class BlockHeader:
         stored_size: bytes after the header.
         first_seq: number of the first record in the stream.
         records: records in the payload; for a gap, records lost.
+        unsynced_bytes: so much of the log's segment before this block was not known to be on disk when it was
+            written.
         stream_id, writer_id: 16 bytes each.
         spool_begin, spool_end: the writer's offsets of the frames that the block holds.
         time_us: when the block was closed, microseconds since the epoch.
@@ -73,6 +75,7 @@ class BlockHeader:
     stored_size: int
     first_seq: int
     records: int
+    unsynced_bytes: int
     stream_id: bytes
     writer_id: bytes
     spool_begin: int
@@ -102,7 +105,7 @@ class BlockHeader:
             self.stored_size,
             self.first_seq,
             self.records,
-            0,
+            self.unsynced_bytes,
             self.stream_id,
             self.writer_id,
             self.spool_begin,
@@ -124,6 +127,7 @@ def build_block(
     spool_begin: int = 0,
     spool_end: int = 0,
     time_us: int,
+    unsynced_bytes: int = 0,
     level: int = 3,
 ) -> bytes:
     """A whole block. The payload is compressed unless that makes it larger.
@@ -143,6 +147,7 @@ def build_block(
         len(stored),
         first_seq,
         records,
+        unsynced_bytes,
         stream_id,
         writer_id,
         spool_begin,
@@ -175,14 +180,13 @@ def parse_header(data: bytes | bytearray | memoryview, offset: int = 0, *, path:
         raise CorruptBlock(path, offset, "no block begins here")
     if crc32(head[:_CRC_AT]) != int.from_bytes(head[_CRC_AT:], "little"):
         raise CorruptBlock(path, offset, "the header's checksum is wrong")
-    _, version, kind, codec, reserved, *rest = BLOCK_HEADER.unpack_from(head)
+    _, version, kind, codec, reserved, *numbers = BLOCK_HEADER.unpack_from(head)
     if version != VERSION:
         raise UnsupportedVersion(
             f"{path or 'data'} has a block of format {version}; this buoy reads {VERSION}"
         )
-    raw_size, stored_size, first_seq, records, reserved_too, *rest = rest
-    header = BlockHeader(kind, codec, raw_size, stored_size, first_seq, records, *rest)
-    reason = _impossible(header) or ((reserved or reserved_too) and "reserved bytes are set")
+    header = BlockHeader(kind, codec, *numbers)
+    reason = _impossible(header) or (reserved and "a reserved byte is set")
     if reason:
         raise CorruptBlock(path, offset, reason)
     return header

@@ -4,12 +4,14 @@
     [h|start|data|data|...|data]      [h|tables A|tables B|data|data|~torn~]
 
 Invariants: a segment gets its name only when its header and its tables are on disk, and after everything in the
-segment before it; so only the last segment can have a torn tail. `next_seq` counts what is appended, `synced_seq` what
-is on disk.
+segment before it; so only the last segment can have a torn tail. Each block says how much before it was synced when it
+was written, so that a reader can tell a tail that the disk has kept in part from damage. `next_seq` counts what is
+appended, `synced_seq` what is on disk.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -70,7 +72,7 @@ class WalWriter:
         self.segment_bytes = segment_bytes
         self.level = level
         if stream_id is not None:
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)  # noqa: PTH103
+            _make_directory(self.directory)
         state = recover(self.directory)
         self.stream_id = self._agree(stream_id, state.stream_id)
         self.next_seq = state.next_seq
@@ -82,6 +84,7 @@ class WalWriter:
         self._broken: OSError | None = None
         self._descriptor = -1
         self._segment_size = 0
+        self._synced_size = 0
         for name in os.listdir(self.directory):  # noqa: PTH208
             if name.endswith(".wal.tmp"):
                 os.unlink(f"{self.directory}/{name}")  # noqa: PTH108
@@ -107,7 +110,7 @@ class WalWriter:
             os.ftruncate(self._descriptor, end)
         # What a killed writer appended may not be on disk yet; from here on it counts as synced.
         os.fsync(self._descriptor)
-        self._segment_size = end
+        self._segment_size = self._synced_size = end
 
     @property
     def path(self) -> str:
@@ -178,7 +181,8 @@ class WalWriter:
         """
         with self._lock:
             self._check_sound()
-            sequence, descriptor = self.next_seq, os.dup(self._descriptor)
+            sequence, index, size = self.next_seq, self._index, self._segment_size
+            descriptor = os.dup(self._descriptor)
         faults.point("wal.before_sync")
         try:
             if self.synced_seq < sequence:
@@ -190,6 +194,9 @@ class WalWriter:
             os.close(descriptor)
         faults.point("wal.after_sync")
         self.synced_seq = max(self.synced_seq, sequence)
+        with self._lock:
+            if self._index == index:
+                self._synced_size = max(self._synced_size, size)
 
     def close(self) -> None:
         """Syncs and closes. May be called twice."""
@@ -243,6 +250,7 @@ class WalWriter:
             spool_begin=spool[0],
             spool_end=spool[1],
             time_us=time_us,
+            unsynced_bytes=self._segment_size - self._synced_size,
             level=self.level,
         )
 
@@ -264,6 +272,7 @@ class WalWriter:
         faults.point("wal.before_roll")
         if self._descriptor >= 0:
             os.fsync(self._descriptor)
+            self._synced_size = self._segment_size
         index = self._index + 1
         content = SegmentHeader(self.stream_id, index, self.next_seq, time_us).pack()
         content += b"".join(self._tables_blocks(time_us))
@@ -283,7 +292,7 @@ class WalWriter:
         if self._descriptor >= 0:
             os.close(self._descriptor)
         self._descriptor, self._index = descriptor, index
-        self._segment_size = len(content)
+        self._segment_size = self._synced_size = len(content)
         self.size_bytes += len(content)
         self.synced_seq = self.next_seq
 
@@ -315,6 +324,20 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
+
+
+def _make_directory(directory: str) -> None:
+    """Makes a folder and those above it, in a way that a power cut does not undo.
+
+    A synced file in a folder that has no name itself is lost, whatever file systems promise beyond the standard.
+    """
+    if os.path.isdir(directory):  # noqa: PTH112
+        return
+    parent = os.path.dirname(os.path.abspath(directory))  # noqa: PTH100, PTH120
+    _make_directory(parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(directory, 0o700)  # noqa: PTH102
+    _sync_directory(parent)
 
 
 def _sync_directory(directory: str) -> None:

@@ -75,7 +75,7 @@ class WalReader:
             # Looked up first: once a later segment exists, nothing is appended to this one any more.
             following = self._following(index)
             path = segment_path(self.directory, index)
-            for item in self._scan(path, index, offset, first_seq):
+            for item in self._scan(path, index, offset, first_seq, complete=following is not None):
                 if isinstance(item, Fault):
                     pending = pending or (path, item)
                     continue
@@ -94,7 +94,9 @@ class WalReader:
                 return
             index, offset = following, 0
 
-    def _scan(self, path: str, index: int, offset: int, first_seq: int) -> Iterator[Block | Fault]:
+    def _scan(
+        self, path: str, index: int, offset: int, first_seq: int, *, complete: bool
+    ) -> Iterator[Block | Fault]:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             header = read_segment_header(descriptor, path)
@@ -104,7 +106,12 @@ class WalReader:
                 self._note(index, header)
             stream_id = self.stream_id if self._knows_stream else None
             yield from scan_blocks(
-                descriptor, path, offset or WAL_HEADER_BYTES, stream_id=stream_id, unread_below=first_seq
+                descriptor,
+                path,
+                offset or WAL_HEADER_BYTES,
+                complete=complete,
+                stream_id=stream_id,
+                unread_below=first_seq,
             )
         finally:
             os.close(descriptor)

@@ -10,6 +10,7 @@ import buoy_core
 from buoy_core.errors import CoreError, CorruptBlock
 from buoy_core.format import KIND_TABLES, WAL_HEADER_BYTES
 from buoy_core.wal_segment import (
+    ALL_SEQUENCES,
     Block,
     Fault,
     read_segment_header,
@@ -18,9 +19,6 @@ from buoy_core.wal_segment import (
     segment_indices,
     segment_path,
 )
-
-_ALL = 1 << 64
-"""Above every sequence: block headers are enough."""
 
 
 @dataclass
@@ -82,7 +80,7 @@ def recover(directory: str) -> Recovered:
     for index in indices[:-1]:
         path = segment_path(directory, index)
         state.size_bytes += os.stat(path).st_size  # noqa: PTH116
-        for item in _items(state, path, payloads=False):
+        for item in _items(state, path, payloads=False, complete=True):
             if isinstance(item, Block):
                 state.take(item)
     if not indices:
@@ -92,7 +90,7 @@ def recover(directory: str) -> Recovered:
     if not state.sound:
         # The tables at its head may be what is damaged. Older segments have them too.
         for index in indices[:-1]:
-            for item in _items(state, segment_path(directory, index), payloads=True):
+            for item in _items(state, segment_path(directory, index), payloads=True, complete=True):
                 _take_tables(state, item)
     return state
 
@@ -115,7 +113,7 @@ def _stream_of(directory: str, indices: list[int]) -> bytes | None:
 
 def _recover_last(state: Recovered, path: str) -> None:
     fault = False
-    for item in _items(state, path, payloads=True):
+    for item in _items(state, path, payloads=True, complete=False):
         if isinstance(item, Fault):
             fault = True
             continue
@@ -139,7 +137,7 @@ def _take_tables(state: Recovered, item: Block | Fault) -> None:
         state.sound = False
 
 
-def _items(state: Recovered, path: str, *, payloads: bool) -> Iterator[Block | Fault]:
+def _items(state: Recovered, path: str, *, payloads: bool, complete: bool) -> Iterator[Block | Fault]:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         header = read_segment_header(descriptor, path)
@@ -151,8 +149,9 @@ def _items(state: Recovered, path: str, *, payloads: bool) -> Iterator[Block | F
             descriptor,
             path,
             WAL_HEADER_BYTES,
+            complete=complete,
             stream_id=state.stream_id,
-            unread_below=0 if payloads else _ALL,
+            unread_below=0 if payloads else ALL_SEQUENCES,
         )
     finally:
         os.close(descriptor)

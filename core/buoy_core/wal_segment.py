@@ -27,7 +27,13 @@ from buoy_core.format import (
 )
 from buoy_core.segment_names import indices_in
 
+ALL_SEQUENCES = 1 << 64
+"""Above every sequence: as `unread_below`, block headers are enough."""
+
 _CRC_AT = WAL_HEADER_BYTES - 4
+_SECTOR_BYTES = 512
+"""No disk writes less at a time."""
+
 _SUFFIX = ".wal"
 
 
@@ -122,7 +128,13 @@ def segment_header(directory: str, index: int) -> SegmentHeader | None:
 
 
 def scan_blocks(
-    descriptor: int, path: str, offset: int, *, stream_id: bytes | None = None, unread_below: int = 0
+    descriptor: int,
+    path: str,
+    offset: int,
+    *,
+    complete: bool,
+    stream_id: bytes | None = None,
+    unread_below: int = 0,
 ) -> Iterator[Block | Fault]:
     """The blocks of a segment file from `offset` on, and what lies between them.
 
@@ -130,6 +142,8 @@ def scan_blocks(
         descriptor: the file; its position is not used.
         path: for messages.
         offset: where a block begins.
+        complete: another segment follows, so all of this one has been synced. Otherwise blocks that a power cut has
+            kept behind a hole count as lost: see `_is_torn`.
         stream_id: blocks of any other stream are faults; None accepts all.
         unread_below: data blocks whose records are all below this sequence come without their bytes, and their
             payload's checksum is not looked at.
@@ -147,6 +161,9 @@ def scan_blocks(
             data = _read_block(descriptor, path, offset, header, unread)
         except CorruptBlock as error:
             fault = _fault(descriptor, path, offset, header, error.reason)
+            if not complete and _is_torn(descriptor, path, fault, stream_id):
+                size_bytes = os.fstat(descriptor).st_size - offset
+                fault = Fault(offset, None, size_bytes, fault.reason)
             yield fault
             if fault.end is None:
                 return
@@ -179,6 +196,29 @@ def _fault(descriptor: int, path: str, offset: int, header: BlockHeader | None, 
     while at >= 0 and not _is_header(rest, at, path):
         at = rest.find(BLOCK_MAGIC, at + 1)
     return Fault(offset, offset + at, at, reason) if at >= 0 else Fault(offset, None, len(rest), reason)
+
+
+def _is_torn(descriptor: int, path: str, fault: Fault, stream_id: bytes | None) -> bool:
+    """Whether a fault with good blocks behind it is what a power cut makes of blocks that had not been synced.
+
+    The disk writes pages in any order: of two blocks it may have kept the second only. What it has not written reads as
+    zeros up to the end of a sector, and then no later block can say that the place was synced when it was written.
+    """
+    if fault.end is None or not _never_written(descriptor, fault):
+        return False
+    later = scan_blocks(
+        descriptor, path, fault.end, complete=True, stream_id=stream_id, unread_below=ALL_SEQUENCES
+    )
+    vouched = (item.offset - item.header.unsynced_bytes for item in later if isinstance(item, Block))
+    return all(synced < fault.end for synced in vouched)
+
+
+def _never_written(descriptor: int, fault: Fault) -> bool:
+    """Whether any of the fault's sectors is empty. The one that the next block begins in has been written."""
+    data = os.pread(descriptor, fault.size, fault.offset)
+    first_end = _SECTOR_BYTES - fault.offset % _SECTOR_BYTES
+    ends = range(first_end, fault.size + 1, _SECTOR_BYTES)
+    return any(not any(data[max(end - _SECTOR_BYTES, 0) : end]) for end in ends)
 
 
 def _is_header(data: bytes, at: int, path: str) -> bool:

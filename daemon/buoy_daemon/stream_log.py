@@ -26,7 +26,6 @@ class StreamLog:
     def __init__(self, directory: Path, stream_id: bytes, segment_bytes: int = WAL_SEGMENT_BYTES) -> None:
         self.last_sync_s = 0.0
         try:
-            directory.mkdir(parents=True, exist_ok=True)
             self._wal = WalWriter(str(directory), stream_id, segment_bytes=segment_bytes)
         except (OSError, CoreError) as error:
             raise LogTrouble(explain(error)) from error

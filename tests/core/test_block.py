@@ -41,6 +41,7 @@ def block(payload: bytes = PAYLOAD, kind: int = KIND_DATA, **changes: Any) -> by
         "spool_begin": 100,
         "spool_end": 900,
         "time_us": 5,
+        "unsynced_bytes": 300,
     }
     return build_block(kind, payload, **{**fields, **changes})
 
@@ -48,7 +49,7 @@ def block(payload: bytes = PAYLOAD, kind: int = KIND_DATA, **changes: Any) -> by
 def forged(stored: bytes, **changes: Any) -> bytes:
     """A block with right checksums around anything."""
     header = BlockHeader(
-        KIND_DATA, CODEC_ZSTD, len(PAYLOAD), len(stored), 0, 20, STREAM_ID, WRITER_ID, 0, 0, 0
+        KIND_DATA, CODEC_ZSTD, len(PAYLOAD), len(stored), 0, 20, 0, STREAM_ID, WRITER_ID, 0, 0, 0
     )
     return replace(header, **changes).pack(crc32(stored)) + stored
 
@@ -58,7 +59,7 @@ def test_there_and_back() -> None:
     header, payload = open_block(data)
     assert payload == PAYLOAD
     assert header == BlockHeader(
-        KIND_DATA, CODEC_ZSTD, len(PAYLOAD), len(data) - 96, 7, 20, STREAM_ID, WRITER_ID, 100, 900, 5
+        KIND_DATA, CODEC_ZSTD, len(PAYLOAD), len(data) - 96, 7, 20, 300, STREAM_ID, WRITER_ID, 100, 900, 5
     )
     assert header.size_bytes == len(data) < len(PAYLOAD) + 96
     assert header.pack(header.payload_crc) == data[:96]
@@ -136,7 +137,7 @@ def test_impossible_headers_with_right_checksums(changes: dict[str, Any], reason
 
 
 def test_reserved_bytes_and_newer_versions() -> None:
-    for at, value, expected in ((7, 1, CorruptBlock), (28, 1, CorruptBlock), (4, 2, UnsupportedVersion)):
+    for at, value, expected in ((7, 1, CorruptBlock), (4, 2, UnsupportedVersion)):
         data = bytearray(block())
         data[at] = value
         data[92:96] = struct.pack("<I", crc32(data[:92]))
