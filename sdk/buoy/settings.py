@@ -37,6 +37,7 @@ _MODES = {
     "disabled": "disabled",
     "shared": "shared",
 }
+RESUME = ("allow", "must", "never", "auto")
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 _TAG_LENGTH_MAX = 64
@@ -94,14 +95,15 @@ def _transport(value: object) -> str:
     return str(value)
 
 
-def _resume(value: object) -> str:
-    if value is False:
-        return "never"
-    if value not in {"never", "allow"}:
-        raise ValueError(
-            f"must be never or allow, not {value!r}; other kinds of resuming are not supported yet"
-        )
-    return str(value)
+def _resume(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "auto" if value else None
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text in _TRUE:
+        return "auto"
+    if text not in RESUME:
+        raise ValueError(f"must be one of {', '.join(RESUME)}, or True for auto, not {value!r}")
+    return str(text)
 
 
 def _url(value: object) -> str:
@@ -184,11 +186,13 @@ FIELDS: dict[str, Field] = {
     "entity": Field("BUOY_ENTITY", check_project),
     "finish_timeout": Field("BUOY_FINISH_TIMEOUT", _seconds, 30.0),
     "free_bytes_min": Field("BUOY_FREE_BYTES_MIN", _bytes, FREE_BYTES_MIN),
+    "fork_from": Field("BUOY_FORK_FROM", _text),
     "mode": Field("BUOY_MODE", _mode, "online"),
     "project": Field("BUOY_PROJECT", check_project),
     "quiet": Field("BUOY_QUIET", _flag, False),
     "ranks": Field("BUOY_RANKS", _ranks),
     "resume": Field("BUOY_RESUME", _resume),
+    "resume_from": Field("BUOY_RESUME_FROM", _text),
     "run_group": Field("BUOY_RUN_GROUP", _text),
     "run_id": Field("BUOY_RUN_ID", check_run_id),
     "run_job_type": Field("BUOY_JOB_TYPE", _text),
@@ -216,11 +220,13 @@ class Settings:
         entity: owner of the project.
         finish_timeout: seconds that `finish()` waits until the daemon has the data on disk.
         free_bytes_min: room on the disk of the spools that is left to others.
+        fork_from: "RUN_ID?_step=N": begins a run with the steps of another one up to N.
         mode: online, offline, disabled or shared.
         project: project of the run.
         quiet: no summary at the end.
         ranks: "all", "zero" or the ranks of a distributed job that log.
-        resume: never or allow.
+        resume: allow, must, never or auto; see `init()`.
+        resume_from: "RUN_ID?_step=N": goes on with that run after step N.
         run_group: group of the run.
         run_id: id of the run.
         run_job_type: job type of the run.
@@ -243,11 +249,13 @@ class Settings:
     entity: str | None
     finish_timeout: float
     free_bytes_min: int
+    fork_from: str | None
     mode: str
     project: str | None
     quiet: bool
     ranks: str | tuple[int, ...] | None
     resume: str | None
+    resume_from: str | None
     run_group: str | None
     run_id: str | None
     run_job_type: str | None

@@ -123,7 +123,7 @@ def test_mistakes_of_the_caller_raise() -> None:
         {"id": "a:b"},
         {"mode": "sometimes"},
         {"resume": "must"},
-        {"fork_from": "x?_step=1"},
+        {"fork_from": "x"},
         {"reinit": "maybe"},
     ],
 )

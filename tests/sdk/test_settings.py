@@ -122,7 +122,7 @@ def test_modes(given: str, kept: str) -> None:
         ("free_bytes_min", -1),
         ("ranks", [-1]),
         ("ranks", "some"),
-        ("resume", "must"),
+        ("resume", "sometimes"),
     ],
 )
 def test_bad_values(name: str, value: object) -> None:

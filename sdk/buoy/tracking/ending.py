@@ -14,6 +14,7 @@ from buoy.errors import CommError
 from buoy.tracking import messages as text
 from buoy.tracking.reach import is_local, listens
 from buoy.tracking.recorder import SpoolRecorder, spool_parent
+from buoy.tracking.resume import forget
 
 if TYPE_CHECKING:
     from buoy.tracking.run import Run
@@ -66,6 +67,8 @@ def _end(run: Run, exit_code: int) -> bool:
             recorder.end(v1.RUN_STATE_FINISHED if run._is_guest else state_of(exit_code), exit_code)
     except (CoreError, OSError) as error:
         run._messages.warn(f"the end of the run cannot be recorded: {error}")
+    if run.settings.resume == "auto" and exit_code == 0 and not run._is_guest:
+        forget(run.settings, run.id)
     return True
 
 

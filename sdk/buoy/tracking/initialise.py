@@ -9,11 +9,13 @@ from typing import Any
 
 from buoy import ids
 from buoy.errors import UsageError
+from buoy.launch import launch_id, may_be_restarted, shared_launch_id
 from buoy.ranks import detect, job_name, logs, parent_identity
 from buoy.settings import Settings, check_tags, resolve
 from buoy.tracking import exits, session
 from buoy.tracking.config import Config, to_dict
 from buoy.tracking.messages import Messages
+from buoy.tracking.resume import NEW, Resumption, find_resumption, project_of, remember, settle_arguments
 from buoy.tracking.run import Run
 from buoy.tracking.start import silent_run, start_run
 
@@ -26,6 +28,9 @@ _REINIT: dict[object, str] = {
     "finish_previous": "finish_previous",
     "create_new": "create_new",
 }
+
+_launches: dict[str, int] = {}
+"""How often this process has joined each run, by its path."""
 
 _jobs_started = 0
 """Runs that this process has joined by the name of its job: each rank calls init() in the same order."""
@@ -48,6 +53,8 @@ def init(  # noqa: PLR0917  the field's signature
     mode: str | None = None,
     reinit: bool | str | None = None,
     resume: bool | str | None = None,
+    resume_from: str | None = None,
+    fork_from: str | None = None,
     ranks: str | list[int] | tuple[int, ...] | None = None,
     settings: Settings | Mapping[str, object] | None = None,
     **unsupported: object,
@@ -74,7 +81,12 @@ def init(  # noqa: PLR0917  the field's signature
         mode: online, offline, disabled or shared (every process that gives this id writes the same run).
         reinit: what to do when a run is open: "default" (return it; in a notebook finish it), "return_previous"
             (False), "finish_previous" (True) or "create_new".
-        resume: "allow" or "never".
+        resume: what to do if the run is there already, on the server or in the local folders. "allow": go on after its
+            last step, or begin it; "must": go on, or raise; "never": raise; "auto" (True): as "allow", with the id of
+            the last run of this folder that did not come to a good end. Without it (or False) the run gets another
+            attempt that begins at step 0, unless a scheduler has started the job again: that goes on like "allow".
+        resume_from: "RUN_ID?_step=N": goes on with that run after step N; what it logged later is superseded.
+        fork_from: "RUN_ID?_step=N": a new run that begins with the steps of that one up to N.
         ranks: which processes of a distributed job log into the one run: "all", "zero" or a list. By default
             all of them if they were given an id, else rank 0.
         settings: `Settings`, or a dict with its names.
@@ -96,7 +108,8 @@ def init(  # noqa: PLR0917  the field's signature
         check_tags(tags)
     given = {
         "entity": entity, "project": project, "dir": dir, "run_id": id, "run_name": name, "run_notes": notes,
-        "run_tags": tags, "run_group": group, "run_job_type": job_type, "mode": mode, "resume": _resume(resume),
+        "run_tags": tags, "run_group": group, "run_job_type": job_type, "mode": mode,
+        "resume": None if resume is False else resume, "resume_from": resume_from, "fork_from": fork_from,
         "ranks": ranks,
     }  # fmt: skip
     early = Messages()
@@ -105,7 +118,8 @@ def init(  # noqa: PLR0917  the field's signature
     if (joined := _existing(_REINIT[reinit], resolved, given, values)) is not None:
         return joined
     changeable = _in_notebook() if allow_val_change is None else allow_val_change
-    run = _new(resolved, Config(values, allow_val_change=changeable))
+    settle_arguments(resolved)
+    run = _new(resolved, values, allow_val_change=changeable)
     session.add(run, make_active=reinit != "create_new")
     exits.install()
     return run
@@ -113,23 +127,13 @@ def init(  # noqa: PLR0917  the field's signature
 
 def _check_unsupported(argument: str, value: object) -> None:
     known = {
-        "anonymous", "force", "fork_from", "monitor_gym", "resume_from", "save_code", "sync_tensorboard", "tensorboard",
+        "anonymous", "force", "monitor_gym", "save_code", "sync_tensorboard", "tensorboard",
     }  # fmt: skip
     if argument not in known:
         raise TypeError(f"init() got an unexpected keyword argument {argument!r}")
     # Saying no to what is not there is what the caller gets anyway.
     if value:
         raise UsageError(f"init: {argument} is not supported by this version of buoy; leave it out")
-
-
-def _resume(resume: bool | str | None) -> str | None:
-    if resume is None or resume is False:
-        return None
-    if resume in {"never", "allow"}:
-        return str(resume)
-    raise UsageError(
-        f"init: resume={resume!r} is not supported by this version of buoy; 'allow' and 'never' are"
-    )
 
 
 def _filtered(
@@ -170,7 +174,7 @@ def _is_named(run: Run, resolved: Settings) -> bool:
     return resolved.run_id == run.id and resolved.project in {None, run.project}
 
 
-def _new(settings: Settings, config: Config) -> Run:
+def _new(settings: Settings, values: dict[str, object], *, allow_val_change: bool) -> Run:
     messages = Messages(silent=settings.silent)
     rank = detect(os.environ)
     shared = settings.mode == "shared"
@@ -183,15 +187,53 @@ def _new(settings: Settings, config: Config) -> Run:
             messages.say(
                 "ranks above 0 log nothing; say buoy.init(ranks='all') and they all log into the one run"
             )
+        config = Config(values, allow_val_change=allow_val_change)
         return silent_run(settings, settings.run_id or ids.random_id(), rank, config, messages)
-    joins = several and chosen != "zero"
-    run_id = settings.run_id or (_job_id() if joins and chosen != (0,) else ids.random_id())
+    joins = several and chosen not in {"zero", (0,)}
+    run_id = settings.run_id or (_job_id() if joins else ids.random_id())
     if any(run.id == run_id for run in session.live()):
         raise UsageError(
             f"init: run id {run_id} is in use by a run that is open in this process; finish it first"
         )
+    launch = _launch(settings, run_id, shared=shared, joins=joins)
+    resumption = NEW
+    if settings.mode != "disabled":
+        named = settings.run_id is not None and settings.run_id == os.environ.get("BUOY_RUN_ID")
+        restarted = may_be_restarted(os.environ, id_from_environment=named)
+        resumption = find_resumption(settings, run_id, launch=launch, restarted=restarted, warn=messages.warn)
+    config = _config(values, resumption, allow_val_change=allow_val_change)
     first = chosen[0] if isinstance(chosen, tuple) else 0
-    return start_run(settings, run_id, rank, config, messages, owner=not joins or rank.rank == first)
+    owner = not joins or rank.rank == first
+    if settings.resume == "auto" and owner and settings.mode != "disabled":
+        remember(settings, run_id)
+    return start_run(
+        settings, run_id, rank, config, messages, owner=owner, launch=launch, resumption=resumption
+    )
+
+
+def _config(values: dict[str, object], resumption: Resumption, *, allow_val_change: bool) -> Config:
+    """The configuration that the run goes on from, with what is given now on top."""
+    past = resumption.past.config if resumption.past is not None else {}
+    return Config({**past, **values}, allow_val_change=allow_val_change)
+
+
+def _launch(settings: Settings, run_id: str, *, shared: bool, joins: bool) -> bytes:
+    path = f"{settings.entity}/{project_of(settings)}/{run_id}"
+    if shared:
+        return shared_launch_id(path)
+    if not joins:
+        return b""
+    # Each rank calls init() in the same order, so they agree on how often it was called for a run.
+    _launches[path] = _launches.get(path, 0) + 1
+    return launch_id(os.environ, _job(), f"{path}#{_launches[path]}")
+
+
+def _job() -> str:
+    """What all ranks share, empty if there is nothing: then the daemon tells attempts by who is alive."""
+    try:
+        return job_name(os.environ, parent_identity())
+    except UsageError:
+        return "/".join(filter(None, (os.environ.get("MASTER_ADDR"), os.environ.get("MASTER_PORT"))))
 
 
 def _job_id() -> str:

@@ -57,6 +57,10 @@ class Start(NamedTuple):
     """The writer whose process forked or called this one; empty for the process that began the run."""
     spool_bytes_max: int = SPOOL_BYTES_MAX
     free_bytes_min: int = FREE_BYTES_MIN
+    launch: bytes = b""
+    """What the processes of this launch of the job share; empty if there is one process, or nothing is known."""
+    branch: bytes = b""
+    """Serialised v1.Branch: which steps come before this run's own; empty if the user has not said."""
 
 
 class Recorder(Protocol):
@@ -352,6 +356,8 @@ def writer_start(start: Start, writer_id: bytes) -> v1.WriterStart:
         telemetry=start.telemetry,
         attempt=start.attempt,
         parent_writer=start.parent_writer,
+        launch_id=start.launch,
+        branch=v1.Branch.FromString(start.branch) if start.branch else None,
     )
 
 

@@ -19,6 +19,7 @@ from buoy.tracking.config import Config
 from buoy.tracking.ending import finish_run
 from buoy.tracking.exits import exit_code_of
 from buoy.tracking.recorder import Recorder, SpoolRecorder, Start
+from buoy.tracking.resume import NEW, Resumption
 from buoy.tracking.summary import Summary
 from buoy.tracking.trouble import watch
 
@@ -41,9 +42,17 @@ class Run:
     """
 
     def __init__(
-        self, start: Start, settings: Settings, recorder: Recorder, messages: Messages, config: Config
+        self,
+        start: Start,
+        settings: Settings,
+        recorder: Recorder,
+        messages: Messages,
+        config: Config,
+        *,
+        resumption: Resumption = NEW,
     ) -> None:
         self.settings = settings
+        self._resumption = resumption
         self._start = start
         self._recorder = recorder
         self._messages = messages
@@ -62,6 +71,8 @@ class Run:
         self._metrics = metrics.Metrics()
         self._synchroniser: metrics.Synchroniser | None = None
         self._summary = Summary(recorder, self._metrics, self._publish_summary)
+        if resumption.past is not None and resumption.branch is None:
+            self._summary.inherit(resumption.past.summary)
         self._config = config
         self._forwarder: Forwarder | None = None
         self._server_answers = False
@@ -258,8 +269,8 @@ class Run:
 
     @property
     def starting_step(self) -> int:
-        """The first step of this process."""
-        return 0
+        """The first step of this process: 0, or where a resumed or forked run goes on."""
+        return self._resumption.starting_step
 
     @property
     def step(self) -> int:
@@ -269,7 +280,13 @@ class Run:
     @property
     def resumed(self) -> bool:
         """Whether this goes on with a run that was there before."""
-        return self._start.attempt > 1
+        return self.attempt > 1
+
+    @property
+    def attempt(self) -> int:
+        """Which attempt at the run this is, counted from 1, as far as this process knows."""
+        past = self._resumption.past if self._resumption.resumed else None
+        return max(self._start.attempt, 1, past.attempts + 1 if past is not None else 1)
 
     @property
     def offline(self) -> bool:

@@ -25,11 +25,20 @@ from buoy.tracking.config import Config
 from buoy.tracking.messages import Messages
 from buoy.tracking.reach import is_local, listens
 from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start, spool_parent
+from buoy.tracking.resume import NEW, Resumption, project_of
 from buoy.tracking.run import Run
 
 
 def start_run(
-    settings: Settings, run_id: str, rank: Rank, config: Config, messages: Messages, *, owner: bool
+    settings: Settings,
+    run_id: str,
+    rank: Rank,
+    config: Config,
+    messages: Messages,
+    *,
+    owner: bool,
+    launch: bytes = b"",
+    resumption: Resumption = NEW,
 ) -> Run:
     """Starts recording.
 
@@ -40,6 +49,8 @@ def start_run(
         config: the first configuration.
         messages: where to say what happens.
         owner: whether this process makes the run's folder; the other ranks of a job use the one that is there.
+        launch: what all processes of this launch share.
+        resumption: what the run goes on from.
 
     Raises:
         UsageError: there is no folder to keep the run in.
@@ -49,7 +60,7 @@ def start_run(
         return _unrecorded(start, settings, config, messages)
     state, starter = _summon(messages)
     folder = run_folder(settings, run_id, messages, make=owner)
-    start = start._replace(run_dir=str(folder))
+    start = _resumed(start, settings, resumption)._replace(run_dir=str(folder), launch=launch)
     try:
         if state is None:
             raise OSError("there is no state folder")
@@ -59,7 +70,8 @@ def start_run(
         if starter is not None:
             starter.release()
         return _unrecorded(start, settings, config, messages)
-    run = Run(start, settings, recorder, messages, config)
+    recorder.writer.step = resumption.starting_step
+    run = Run(start, settings, recorder, messages, config, resumption=resumption)
     run._url = page_url(settings, start)
     if settings.transport == "grpc":
         from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
@@ -83,7 +95,7 @@ def _start(settings: Settings, run_id: str, rank: Rank) -> Start:
     disabled = settings.mode == "disabled"
     return Start(
         entity=settings.entity or DEFAULT_ENTITY,
-        project="dummy" if disabled else settings.project or ids.default_project(_program_folder()),
+        project="dummy" if disabled else project_of(settings),
         run_id=run_id,
         name=settings.run_name or ids.name_of(run_id),
         notes=settings.run_notes or "",
@@ -99,11 +111,20 @@ def _start(settings: Settings, run_id: str, rank: Rank) -> Start:
     )
 
 
-def _program_folder() -> Path:
-    try:
-        return Path.cwd()
-    except OSError:
-        return Path("/")
+def _resumed(start: Start, settings: Settings, resumption: Resumption) -> Start:
+    """What the run is called and said to be goes on too, where the user has not said otherwise."""
+    branch = resumption.branch.SerializeToString() if resumption.branch is not None else b""
+    past = resumption.past
+    if past is None or not resumption.resumed:
+        return start._replace(branch=branch)
+    return start._replace(
+        branch=branch,
+        name=settings.run_name or past.name or start.name,
+        notes=start.notes or past.notes,
+        tags=start.tags or past.tags,
+        group=start.group or past.group,
+        job_type=start.job_type or past.job_type,
+    )
 
 
 def _unrecorded(start: Start, settings: Settings, config: Config, messages: Messages) -> Run:
@@ -177,6 +198,8 @@ def page_url(settings: Settings, start: Start) -> str:
 def _say_start(run: Run) -> None:
     if run.rank and run.settings.ranks is not None:
         return
+    if run._resumption.past is not None:
+        run._messages.say(_where_from(run))
     who = f"run {run.name}" if run.name == run.id else f"run {run.name} ({run.id})"
     if run.offline:
         run._messages.say(f"{who} is kept in {run.dir} (offline); `buoy show {run.dir}` reads it")
@@ -189,3 +212,9 @@ def _say_start(run: Run) -> None:
         )
     else:
         run._messages.say(f"{who}: {run.url} (kept in {run.dir} until the server has it)")
+
+
+def _where_from(run: Run) -> str:
+    if not run._resumption.resumed:
+        return f"run {run.name} begins with the steps of {run.settings.fork_from}"
+    return f"run {run.name} goes on at step {run.starting_step} (attempt {run.attempt})"

@@ -104,6 +104,7 @@ class Summary(Node):
     _publish: Publish
     _set: dict[str, tuple[object, _Mark]]
     _removed: dict[str, _Mark]
+    _past: dict[str, object]
 
     def __init__(self, logged: Logged, metrics: Metrics, publish: Publish) -> None:
         super().__init__(self, "")
@@ -111,6 +112,11 @@ class Summary(Node):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "_set", {})
         object.__setattr__(self, "_removed", {})
+        object.__setattr__(self, "_past", {})
+
+    def inherit(self, values: Mapping[str, object]) -> None:
+        """Begins with what the run's earlier attempts have left; a key holds until it is logged, set or removed."""
+        self._past.update(values)
 
     def rebind(self, logged: Logged) -> None:
         """Takes the logged values from another writer from now on."""
@@ -119,7 +125,9 @@ class Summary(Node):
     def flat(self) -> dict[str, object]:
         """Every key with its value, as of now."""
         logged = self._logged.last_values()
-        result: dict[str, object] = {}
+        result = {
+            key: value for key, value in self._past.items() if key not in logged and key not in self._set
+        }
         for key, last in logged.items():
             if (key in self._removed or key in self._set) and self._unchanged(key, last):
                 continue
@@ -162,6 +170,7 @@ class Summary(Node):
     def _forget(self, keys: list[str], logged: Mapping[str, object]) -> None:
         for key in keys:
             self._set.pop(key, None)
+            self._past.pop(key, None)
             if key in logged:
                 self._removed[key] = _Mark(self._logged, key, logged[key])
 

@@ -106,6 +106,7 @@ def _attempts(
             {
                 "started_us": row.started_us,
                 "first_step": row.first_step,
+                "launch": row.launch,
                 "state": run_state(writer for writer in writers if writer.attempt == row.attempt),
             },
         )

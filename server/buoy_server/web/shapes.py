@@ -132,7 +132,9 @@ RUNS_PAGE = _named(
 _ATTEMPT = _named(
     "Attempt",
     "A start of the run; a resume is another one. Steps from `first_step` on supersede those of earlier attempts.",
-    _object({"attempt": COUNT, "started_us": COUNT, "first_step": _or_null(INT), "state": _STATE}),
+    _object(
+        {"attempt": COUNT, "started_us": COUNT, "first_step": _or_null(INT), "launch": TEXT, "state": _STATE}
+    ),
 )
 _WRITER = _named(
     "Writer",
