@@ -273,13 +273,15 @@ class Registry:
         faults.point("stream.after_index")
         return self._add(self._stream(entry))
 
-    def _next_attempt(self, key: RunKey) -> int:
-        attempts = [stream.entry.attempt for stream in self.streams.values() if stream.entry.key == key]
+    def _known_attempts(self, key: RunKey) -> list[StreamEntry]:
+        entries = [stream.entry for stream in self.streams.values() if stream.entry.key == key]
         done = self._index.last_done(key)
-        return 1 + max(attempts + ([done.attempt] if done else []), default=0)
+        return [*entries, done] if done else entries
 
     def _new_entry(self, start: v1.WriterStart) -> StreamEntry:
-        attempt = start.attempt or self._next_attempt(run_key(start.run))
+        known = self._known_attempts(run_key(start.run))
+        attempt = start.attempt or 1 + max((entry.attempt for entry in known), default=0)
+        earlier = [entry.created_us for entry in known if entry.attempt < attempt]
         return StreamEntry(
             stream_id=secrets.token_bytes(16),
             run=start.run,
@@ -287,7 +289,7 @@ class Registry:
             run_dir=str(self._free_run_dir(start, attempt)),
             base_url=start.base_url,
             telemetry=start.telemetry,
-            created_us=time.time_ns() // 1000,
+            created_us=_after(earlier, time.time_ns() // 1000),
             host=start.host or self._host,
             launch=start.launch_id or secrets.token_bytes(16),
             branch=start.branch.SerializeToString() if start.HasField("branch") else b"",
@@ -355,6 +357,14 @@ class Registry:
 def open_streams(registry: Registry) -> list[Stream]:
     """The streams whose writers have not all ended."""
     return [stream for stream in list(registry.streams.values()) if not stream.entry.closed]
+
+
+def _after(earlier_us: list[int], now_us: int) -> int:
+    """When an attempt begins, by a clock that may have been set back: in a later second than those before it.
+
+    The server orders attempts by the second in which they began, and a later one hides the steps of an earlier one.
+    """
+    return max([now_us, *((begun // 1_000_000 + 1) * 1_000_000 for begun in earlier_us)])
 
 
 def _has_log(run_dir: Path) -> bool:
