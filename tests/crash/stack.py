@@ -168,14 +168,14 @@ class Stack:
         keys = self.get(f"p/local:crash/keys?run={run_id}")
         return next((entry["n"] for entry in keys["keys"] if entry["key"] == key), 0) if keys else 0
 
-    def history(self, run_id: str) -> list[tuple[int, float]]:
-        """Step and loss of every row of the run."""
+    def history(self, run_id: str, key: str = "loss") -> list[tuple[int, float]]:
+        """Step and value of every row of the run that has the key."""
         rows: list[tuple[int, float]] = []
         cursor = None
         while True:
-            path = f"p/local:crash/runs/{run_id}/history?key=loss&limit=10000"
+            path = f"p/local:crash/runs/{run_id}/history?key={key}&limit=10000"
             page = self.get(path + (f"&cursor={cursor}" if cursor else ""))
-            rows += [(row["_step"], row["loss"]) for row in page["rows"]]
+            rows += [(row["_step"], row[key]) for row in page["rows"]]
             cursor = page["cursor"]
             if cursor is None:
                 return rows
