@@ -2,7 +2,9 @@
 
 BUOY_STATE_DIR/                 0700, never on a network file system (see placement.py)
     daemon.sock                 the daemon's Unix socket (elsewhere if the path is too long)
-    daemon.lock                 held with flock() by the running daemon: its pid, and "serving" or "ending"
+    daemon.lock                 held with flock() by the running daemon, as the folder itself is: who it is, and
+                                "serving" or "ending"
+    supervisor                  who starts another daemon when that one is killed, and "running" or "pausing"
     daemon.log
     credentials.json            0600: {"http://host:port": {"api_key": "..."}}
     spool/<writer id>/          one folder for each writer
@@ -72,6 +74,18 @@ def socket_path(folder: Path) -> Path:
 def lock_path(folder: Path) -> Path:
     """The file whose lock makes the daemon the only one."""
     return folder / "daemon.lock"
+
+
+SERVING, ENDING = "serving", "ending"
+"""What the lock file says of the daemon."""
+
+PAUSING = "pausing"
+"""What the supervisor's file says while it waits before it tries again."""
+
+
+def supervisor_path(folder: Path) -> Path:
+    """The file that names the daemon's supervisor."""
+    return folder / "supervisor"
 
 
 def log_path(folder: Path) -> Path:

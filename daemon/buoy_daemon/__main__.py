@@ -12,9 +12,20 @@ from buoy_daemon.supervisor import supervise
 
 def main(arguments: list[str] | None = None) -> int:
     """Parses the command line and runs the daemon until it ends; returns the exit status."""
-    parsed = _parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    parsed = _parser().parse_args(words)
     options = _options(parsed)
-    return supervise(lambda: _run(options)) if parsed.supervise else _run(options)
+    if not parsed.supervise:
+        return _run(options)
+    command = ["-m", "buoy_daemon", *_supervised(words)]
+    return supervise(lambda: _run(options), command, options.state_dir, parsed.watch)
+
+
+def _supervised(words: list[str]) -> list[str]:
+    """The command line of a daemon that a supervisor starts."""
+    kept = [word for word in words if word not in ("--supervise", "--supervised")]
+    at = kept.index("--watch") if "--watch" in kept else len(kept)
+    return [*kept[:at], *kept[at + 2 :], "--supervised"]
 
 
 def _run(options: Options) -> int:
@@ -32,6 +43,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--state-dir", type=Path, required=True)
     command.add_argument("--auto", action="store_true", help="end when idle: nobody asked for this daemon")
     command.add_argument("--supervise", action="store_true", help="start another one when it gets killed")
+    command.add_argument("--supervised", action="store_true", help="the parent process is the supervisor")
+    command.add_argument(
+        "--watch", type=int, default=0, metavar="PID", help="supervise the daemon that runs already"
+    )
     command.add_argument("--foreground", action="store_true", help="log to the terminal too")
     for name, text in _SECONDS.items():
         flag = "--" + name.replace("_", "-")
@@ -57,6 +72,7 @@ def _options(parsed: argparse.Namespace) -> Options:
         state_dir=parsed.state_dir.expanduser().absolute(),
         auto=parsed.auto,
         foreground=parsed.foreground,
+        supervised=parsed.supervise or parsed.supervised,
         log_segment_bytes=parsed.log_segment_bytes,
         **{name: getattr(parsed, name) for name in _SECONDS},
     )

@@ -24,16 +24,27 @@ def write_json(path: Path, value: object, *, durable: bool, fault: str) -> None:
     Raises:
         OSError: The old file is untouched.
     """
+    _replace(path, json.dumps(value, indent=1), durable, fault)
+
+
+def write_text(path: Path, text: str, *, durable: bool) -> None:
+    """As `write_json`, for any text."""
+    _replace(path, text, durable, None)
+
+
+def _replace(path: Path, text: str, durable: bool, fault: str | None) -> None:
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
+            file.write(text)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        faults.point(f"{fault}.before_rename")
+        if fault:
+            faults.point(f"{fault}.before_rename")
         Path(temporary).replace(path)
-        faults.point(f"{fault}.after_rename")
+        if fault:
+            faults.point(f"{fault}.after_rename")
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

@@ -6,7 +6,6 @@ knows that nobody else reads these spools, writes these logs or listens on this 
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import platform
@@ -24,12 +23,17 @@ from buoy_core import implementation, state
 from buoy_core.placement import check_private
 
 from buoy_daemon.credentials import Credentials
+from buoy_daemon.door import Door
+from buoy_daemon.files import write_text
 from buoy_daemon.index import Index
+from buoy_daemon.lock import Lock, take_lock
 from buoy_daemon.options import Options
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry
 from buoy_daemon.sampler.thread import Sampler
 from buoy_daemon.service import Service, make_server
+from buoy_daemon.supervision import Supervision
+from buoy_daemon.supervisor import FAILED, REFUSED
 from buoy_daemon.tailer import Tailer
 from buoy_daemon.uploader.worker import Uploader
 from buoy_daemon.version import version
@@ -41,9 +45,6 @@ LOCK_WAIT_S = 2.0
 
 LOG_BYTES_MAX, LOG_FILES = 4 << 20, 2
 
-SERVING, ENDING = "serving", "ending"
-"""What the lock file says of its holder, after the pid."""
-
 CHECK_S = 1.0
 
 
@@ -54,48 +55,22 @@ def run(options: Options) -> int:
     """
     os.umask(0o077)
     folder = options.state_dir
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(folder)
-    except PermissionError as error:
-        print(f"buoy daemon: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
-        return 1
-    lock = take_lock(state.lock_path(folder), LOCK_WAIT_S)
-    if lock is None:
-        return 0
-    _start_logging(options)
+        lock = take_lock(folder, LOCK_WAIT_S)
+        if lock is None:
+            return 0
+        _start_logging(options)
+    except OSError as error:
+        # There is no log yet.
+        print(f"buoy daemon: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return REFUSED if isinstance(error, PermissionError) else FAILED
     try:
         return _Daemon(options, lock).run()
     except Exception:
         log.exception("the daemon ends: this should not happen")
-        return 1
-
-
-def take_lock(path: Path, wait_s: float) -> int | None:
-    """The descriptor that holds the lock for the rest of this process, or None if another one keeps it.
-
-    Waits for a holder that is on its way out, and for no other: somebody may tell that one to stop just then, and
-    would find another in its place.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    end = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError:
-            ending = os.pread(descriptor, 100, 0).decode("ascii", "replace").split()[1:] == [ENDING]
-            if not ending or time.monotonic() >= end:
-                os.close(descriptor)
-                return None
-            time.sleep(0.05)
-    _write_lock(descriptor, SERVING)
-    return descriptor
-
-
-def _write_lock(descriptor: int, doing: str) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()} {doing}\n".encode(), 0)
+        return FAILED
 
 
 def _start_logging(options: Options) -> None:
@@ -128,10 +103,11 @@ def _let_go_of_terminal() -> None:
 class _Daemon:
     """The parts, and their order of start and end."""
 
-    def __init__(self, options: Options, lock: int) -> None:
+    def __init__(self, options: Options, lock: Lock) -> None:
         self._options = options
         self._lock = lock
         self._ending = threading.Event()
+        self._supervision = Supervision(options)
         folder = options.state_dir
         spools = state.spool_root(folder)
         spools.mkdir(mode=0o700, exist_ok=True)
@@ -164,7 +140,7 @@ class _Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._registry.load()
-        server = self._listen()
+        door = Door(state.socket_path(self._options.state_dir), self._make_server)
         self._tailer.start()
         self._sampler.start()
         for stream in list(self._registry.streams.values()):
@@ -174,15 +150,21 @@ class _Daemon:
         while not self._ending.wait(CHECK_S):
             if not self._tailer.is_alive() or self._is_idle() or self._is_orphan():
                 break
-        self._end(server)
-        return 0
+            self._keep_reachable(door)
+        failed = not self._tailer.is_alive()
+        self._end(door)
+        return FAILED if failed else 0
 
-    def _listen(self) -> grpc.Server:
-        path = state.socket_path(self._options.state_dir)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_private(path.parent)
-        # Only the holder of the lock gets here, so a socket that is left is nobody's.
-        path.unlink(missing_ok=True)
+    def _keep_reachable(self, door: Door) -> None:
+        """Somebody may tidy up /tmp, or the state folder, while the daemon works there; or kill its supervisor."""
+        try:
+            self._lock.renew()
+            door.renew()
+        except (OSError, RuntimeError) as error:
+            log.warning("the daemon cannot be reached for now: %s", error)
+        self._supervision.renew()
+
+    def _make_server(self, address: str) -> grpc.Server:
         service = Service(
             registry=self._registry,
             tailer=self._tailer,
@@ -192,10 +174,7 @@ class _Daemon:
             auto=self._options.auto,
             shut_down=self._on_shutdown,
         )
-        server = make_server(service, f"unix:{path}")
-        path.chmod(0o600)
-        server.start()
-        return server
+        return make_server(service, address)
 
     def _is_idle(self) -> bool:
         if not self._options.auto or not self._registry.idle:
@@ -203,16 +182,9 @@ class _Daemon:
         return time.monotonic() - self._tailer.idle_since >= self._options.idle_exit_s
 
     def _is_orphan(self) -> bool:
-        """Whether someone has deleted the state folder: nobody can find this daemon, and another may start."""
-        try:
-            named = state.lock_path(self._options.state_dir).stat()
-        except OSError:
-            named = None
-        held = os.fstat(self._lock)
-        if named is not None and (named.st_dev, named.st_ino) == (held.st_dev, held.st_ino):
-            return False
-        log.error("ending: the state folder %s was deleted", self._options.state_dir)
-        return True
+        if self._lock.lost:
+            log.error("ending: the state folder %s was deleted", self._options.state_dir)
+        return self._lock.lost
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         log.info("ending: %s", signal.Signals(number).name)
@@ -222,14 +194,15 @@ class _Daemon:
         log.info("ending: asked to%s", ", after a last look at the spools" if drain else "")
         self._ending.set()
 
-    def _end(self, server: grpc.Server) -> None:
+    def _end(self, door: Door) -> None:
         """Reads and syncs what there is, then stops listening. Uploads go on with the next daemon."""
-        _write_lock(self._lock, ENDING)
+        if not self._lock.lost:
+            self._lock.note(state.ENDING)
         self._sampler.stop()
         self._tailer.stop()
         self._tailer.join()
         self._uploader.stop()
-        server.stop(grace=0.5).wait(2.0)
+        door.close()
         log.info("ended")
 
 
@@ -237,8 +210,17 @@ def _machine_id(folder: Path) -> str:
     """A random name for this machine and user, kept in the state folder."""
     path = folder / "machine-id"
     try:
-        return path.read_text(encoding="ascii").strip()
-    except OSError:
-        machine_id = secrets.token_hex(16)
-        path.write_text(machine_id, encoding="ascii")
-        return machine_id
+        machine_id = path.read_text(encoding="ascii").strip()
+        if len(bytes.fromhex(machine_id)) == 16:
+            return machine_id
+        log.warning("%s is damaged; this machine gets a new id", path)
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        log.warning("%s cannot be read (%s); this machine gets a new id", path, error)
+    machine_id = secrets.token_hex(16)
+    try:
+        write_text(path, machine_id, durable=True)
+    except OSError as error:
+        log.warning("%s cannot be written: %s", path, error)
+    return machine_id

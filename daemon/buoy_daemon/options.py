@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from buoy_core.format import WAL_SEGMENT_BYTES
@@ -15,6 +15,7 @@ class Options:
     state_dir: Path
     auto: bool = False
     foreground: bool = False
+    supervised: bool = False
     idle_exit_s: float = 600.0
     sync_interval_s: float = 1.0
     sample_interval_s: float = 10.0
@@ -22,3 +23,12 @@ class Options:
     unseen_grace_s: float = 24 * 3600.0
     upload_timeout_s: float = 30.0
     log_segment_bytes: int = WAL_SEGMENT_BYTES
+
+    def words(self) -> list[str]:
+        """The command line for a daemon like this one; what it tells its terminal and its parent is left out."""
+        words = ["--state-dir", str(self.state_dir), *(["--auto"] if self.auto else [])]
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if not isinstance(value, (bool, Path)):
+                words += ["--" + each.name.replace("_", "-"), str(value)]
+        return words

@@ -20,8 +20,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from buoy_core.holder import is_running, read_holder
 from buoy_core.placement import is_private
-from buoy_core.state import DAEMON_PROTOCOL, log_path, socket_path
+from buoy_core.state import DAEMON_PROTOCOL, PAUSING, lock_path, log_path, socket_path, supervisor_path
 
 from buoy._version import __version__
 from buoy.errors import CommError
@@ -48,6 +49,7 @@ class Starter:
         self._socket = socket_path(state)
         self._lock: int | None = None
         self._spawned: int | None = None
+        self._yielded = False
 
     def answers(self) -> bool:
         """Whether somebody listens on the socket, in a folder where nobody else can have put it."""
@@ -61,8 +63,11 @@ class Starter:
                 return False
         return True
 
-    def begin(self) -> None:
+    def begin(self, *, force: bool = False) -> None:
         """Spawns a daemon unless one listens or another process is at it; does not wait for it.
+
+        Args:
+            force: spawns one although another process is at it, which seems to be stuck.
 
         Raises:
             CommError: there is no daemon to spawn.
@@ -73,26 +78,48 @@ class Starter:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            os.close(lock)
-            return
+            if not force:
+                os.close(lock)
+                return
         self._lock = lock
         if not self.answers():
             self._spawned = spawn(self._state, auto=self._auto)
 
     def wait(self, timeout_s: float) -> bool:
         """Waits until somebody listens; takes over from a process that meant to spawn a daemon and died."""
-        deadline = time.monotonic() + timeout_s
+        begin = time.monotonic()
         try:
             while not self.answers():
-                if self._spawned is not None and not is_running(self._spawned):
-                    # It has given up: nothing is gained by waiting. Or it found another one that was faster.
-                    return self.answers()
-                if time.monotonic() > deadline:
+                waited_s = time.monotonic() - begin
+                if waited_s > timeout_s:
                     return False
-                self.begin()
+                if self._has_failed():
+                    # Nothing is gained by waiting.
+                    return self.answers()
+                self.begin(force=waited_s > timeout_s / 2)
                 time.sleep(_POLL_S)
         finally:
             self.release()
+        return True
+
+    def _has_failed(self) -> bool:
+        """Whether the daemon that was spawned here has ended without a reason that passes."""
+        if self._spawned is None:
+            return False
+        supervisor = read_holder(supervisor_path(self._state))
+        if supervisor is not None and (supervisor.pid, supervisor.doing) == (self._spawned, PAUSING):
+            return True
+        if is_running(self._spawned):
+            return False
+        # It may have found another one, which ends, or listens in a moment; when that is gone it is our turn again.
+        other = read_holder(lock_path(self._state))
+        if other is not None and other.is_running():
+            self._yielded = True
+            return False
+        if self._yielded:
+            self._yielded, self._spawned = False, None
+            self.release()
+            return False
         return True
 
     def wait_until_gone(self, timeout_s: float) -> bool:
@@ -155,22 +182,6 @@ def absolute_python_path() -> str:
     """PYTHONPATH for a process in another folder."""
     paths = os.environ.get("PYTHONPATH", "")
     return os.pathsep.join(str(Path(path).absolute()) for path in paths.split(os.pathsep)) if paths else ""
-
-
-def is_running(pid: int) -> bool:
-    """Whether a process runs; one that has ended stays visible until its parent has looked, and does not count."""
-    try:
-        if Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] == "Z":
-            return False
-    except OSError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 class DaemonLink:

@@ -57,7 +57,7 @@ def test_a_state_folder_of_someone_else_is_refused(state_dir, start_daemon):
         pytest.skip("only root can give a folder away")
     os.chown(state_dir, 12345, 12345)
     daemon = start_daemon(ready=False)
-    assert daemon.process.wait(20) == 1
+    assert daemon.process.wait(20) == 2
     assert "belongs to another user" in daemon.process.stderr.read().decode()
     os.chown(state_dir, 0, 0)
 
@@ -65,7 +65,7 @@ def test_a_state_folder_of_someone_else_is_refused(state_dir, start_daemon):
 def test_a_shared_folder_is_refused(state_dir, start_daemon):
     state_dir.chmod(0o1777)
     daemon = start_daemon(ready=False)
-    assert daemon.process.wait(20) == 1
+    assert daemon.process.wait(20) == 2
     assert "shared folder" in daemon.process.stderr.read().decode()
     assert stat.S_IMODE(state_dir.stat().st_mode) == 0o1777
 

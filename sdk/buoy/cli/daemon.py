@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from typing import TYPE_CHECKING
 
 import click
-from buoy_core.state import log_path
+from buoy_core.holder import is_running, read_holder
+from buoy_core.state import PAUSING, log_path, supervisor_path
 
 from buoy.cli.place import state_folder
-from buoy.daemon_link import DaemonLink, Starter, connect, is_running
+from buoy.daemon_link import DaemonLink, Starter, connect
 from buoy.errors import CommError
 
 if TYPE_CHECKING:
@@ -50,6 +53,10 @@ def stop(now: bool) -> None:
     state = state_folder()
     starter = Starter(state)
     if not starter.answers():
+        supervisor = read_holder(supervisor_path(state))
+        if supervisor is not None and supervisor.doing == PAUSING and supervisor.is_running():
+            # The daemon dies at each start; nobody shall start it any more.
+            os.kill(supervisor.pid, signal.SIGTERM)
         click.echo("no daemon runs")
         return
     with DaemonLink(state) as link:
