@@ -19,12 +19,13 @@ from pathlib import Path
 
 from buoy_core import SpoolReader, split_records
 from buoy_core.errors import CoreError
+from buoy_core.holder import is_running
 from buoy_core.machine import process_identity
 from buoy_core.state import state_dir
 from buoy_proto import v1
 from google.protobuf.message import DecodeError
 
-from buoy.daemon_link import absolute_python_path, is_running
+from buoy.daemon_link import absolute_python_path
 from buoy.forwarder import Forwarder
 from buoy.tracking.messages import Messages
 

@@ -15,10 +15,11 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buoy_core.holder import is_running
 from buoy_core.machine import boot_id, process_identity
 from buoy_core.state import state_dir
 
-from buoy.daemon_link import Starter, is_running
+from buoy.daemon_link import Starter
 from buoy.errors import CommError
 from buoy.ranks import Rank
 from buoy.settings import Settings
