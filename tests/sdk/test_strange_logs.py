@@ -33,7 +33,7 @@ KEY = v1.Record(key=v1.KeyDef(id=0, name="loss"))
 
 def test_an_unreadable_record_costs_itself_only(tmp_path: Path) -> None:
     # `buoy show` ended with a DecodeError.
-    found = run(tmp_path, KEY, b"\x12\x04\x0a\x02\xff\xff", b"\x4a\x01\xff", row({0: 0.5}, step=3))
+    found = run(tmp_path, KEY, b"\x12\x04\x12\x02\xff\xff", b"\x4a\x01\xff", row({0: 0.5}, step=3))
     assert [(item["_step"], item["loss"]) for item in found.rows()] == [(3, 0.5)]
     assert len(found.trouble) == 2
     assert all(str(tmp_path) in line for line in found.trouble)
