@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from typing import Any
@@ -13,6 +14,7 @@ from buoy._version import __version__
 from buoy.errors import AuthenticationError, CommError
 
 _REFUSED = {401, 403}
+_INTEGER = re.compile(r"-?(0x[0-9a-f]+|[0-9]{1,4000})")
 
 
 class Http:
@@ -60,17 +62,18 @@ class Http:
             raise CommError(
                 f"the server at {self.base_url} does not answer: {reason}; is `buoy server` running?"
             ) from None
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CommError(f"the server at {self.base_url} gave no JSON: {error}") from None
 
 
 def _decoded(found: dict[str, Any]) -> Any:
-    """The values that JSON cannot hold, as the server writes them."""
+    """The values that JSON cannot hold, as the server writes them. Other objects that look alike are the user's."""
     if len(found) == 1:
-        if "$float" in found:
-            return float(found["$float"])
-        if "$int" in found:
-            return int(found["$int"])
+        (name, text), *_ = found.items()
+        if name == "$float" and text in ("nan", "inf", "-inf"):
+            return float(text)
+        if name == "$int" and isinstance(text, str) and _INTEGER.fullmatch(text):
+            return int(text, 16 if "x" in text else 10)
     return found
 
 

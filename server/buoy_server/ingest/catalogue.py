@@ -13,8 +13,8 @@ from sqlalchemy import Connection, select, update
 
 from buoy_server.errors import Malformed
 from buoy_server.ingest.attempts import find_attempt
-from buoy_server.ingest.changes import clean
 from buoy_server.ingest.streams import StreamState, load_state
+from buoy_server.jsonvalues import clean
 from buoy_server.metadata.engine import Metadata, digest
 from buoy_server.metadata.schema import KEYS, PROJECTS, RUNS, STREAMS
 

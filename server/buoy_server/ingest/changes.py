@@ -11,7 +11,7 @@ from buoy_proto import v1
 
 from buoy_server.errors import Conflict, Malformed
 from buoy_server.ingest.body import Block
-from buoy_server.jsonvalues import dumps, from_json
+from buoy_server.jsonvalues import clean, dumps, from_json
 
 _INT32_MAX = (1 << 31) - 1
 _INT64_MAX = (1 << 63) - 1
@@ -264,11 +264,6 @@ _FOLDS: dict[str, Callable[[Changes, int, Any], None]] = {
     "run": _fold_run_update,
     "event": _fold_event,
 }
-
-
-def clean(text: str) -> str:
-    """Text that every database takes: PostgreSQL refuses NUL."""
-    return text.replace("\0", "\\0")
 
 
 def _int32(value: int, what: str) -> int:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Row, func, select
 
 from buoy_server.errors import Missing
+from buoy_server.jsonvalues import clean
 from buoy_server.metadata.engine import digest
 from buoy_server.metadata.schema import KEYS, METRIC_DEFS, PROJECTS, RUNS, SERIES
 from buoy_server.query.lineage import Lineage, belongs, lineages_of
@@ -41,7 +42,7 @@ def find_project(connection: Connection, path: str) -> Project:
     Raises:
         Missing: There is none.
     """
-    entity, _, name = path.partition(":")
+    entity, _, name = clean(path).partition(":")
     row = connection.execute(
         select(PROJECTS).where(PROJECTS.c.entity == entity, PROJECTS.c.name == name)
     ).one_or_none()
@@ -57,7 +58,7 @@ def find_run(connection: Connection, project: Project, run_id: str) -> Row[tuple
         Missing: The project has no such run.
     """
     row = connection.execute(
-        select(RUNS).where(RUNS.c.project == project.id, RUNS.c.run_id == run_id)
+        select(RUNS).where(RUNS.c.project == project.id, RUNS.c.run_id == clean(run_id))
     ).one_or_none()
     if row is None:
         raise Missing("no_such_run", f"The project {project.path} has no run {run_id}.")
@@ -98,7 +99,7 @@ def runs_by_id(
     found = {}
     for part in _parts(list(dict.fromkeys(run_ids))):
         chosen = select(RUNS.c.run_id, RUNS.c.id, RUNS.c.started_us).where(
-            RUNS.c.project == project.id, RUNS.c.run_id.in_(part)
+            RUNS.c.project == project.id, RUNS.c.run_id.in_([clean(run_id) for run_id in part])
         )
         found.update({row.run_id: (row.id, row.started_us) for row in connection.execute(chosen)})
     return found

@@ -268,9 +268,12 @@ def _start(request: HistoryRequest) -> int:
     if request.cursor is None:
         return low
     try:
-        return max(low, int(request.cursor))
+        step = int(request.cursor)
     except ValueError:
-        raise Malformed("bad_cursor", "The cursor is not one that this server gave.") from None
+        step = _STEP_MAX + 1
+    if not _STEP_MIN <= step <= _STEP_MAX:
+        raise Malformed("bad_cursor", "The cursor is not one that this server gave.")
+    return max(low, step)
 
 
 def _of_ranks(series: Sequence[_Series], request: HistoryRequest) -> list[_Series]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from buoy_core.values import nearest_double
 from sqlalchemy import Connection, Row, select
 
 from buoy_server.errors import Malformed
@@ -84,7 +84,7 @@ def _order(
     def order(row: Row[tuple[object, ...]]) -> tuple[int, float, str]:
         value = lookups[row.id](key)
         if isinstance(value, (int, float)):
-            return (0, 0.0, "") if math.isnan(value) else (1, float(value), "")
+            return (0, 0.0, "") if value != value else (1, nearest_double(value), "")  # noqa: PLR0124 - NaN
         if value is ABSENT or value is None:
             return 0, 0.0, ""
         return 2, 0.0, value if isinstance(value, str) else json.dumps(value)

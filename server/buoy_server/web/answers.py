@@ -77,12 +77,12 @@ async def read_object(request: Request) -> dict[str, Any]:
 
 
 def integer(value: object, name: str) -> int:
-    """`value` as an int; raises Malformed if it is none."""
+    """`value` as an int of 64 bits, which is what the databases hold; raises Malformed if it is none."""
     if isinstance(value, str):
         try:
-            return int(value)
+            value = int(value)
         except ValueError:
-            pass
-    if isinstance(value, int) and not isinstance(value, bool):
+            value = None
+    if isinstance(value, int) and not isinstance(value, bool) and -(1 << 63) <= value < 1 << 63:
         return value
-    raise Malformed("bad_parameter", f"{name} is a whole number.")
+    raise Malformed("bad_parameter", f"{name} is a whole number of at most 64 bits.")

@@ -25,6 +25,8 @@ from buoy_server.web.shapes import BINARY, SERIES, SERIES_QUERY
 
 _PANELS_MAX = 200
 _SERIES_MAX = 5000
+_X_MAX = 1 << 64
+"""Steps have 64 bits, and times in seconds are less."""
 
 
 @Operation(
@@ -130,11 +132,16 @@ def _range(given: object) -> tuple[float, float] | None:
     if (
         not isinstance(given, list)
         or len(given) != 2
-        or not all(isinstance(end, (int, float)) and math.isfinite(end) for end in given)
+        or not all(isinstance(end, (int, float)) and not math.isnan(_inside(end)) for end in given)
         or given[0] > given[1]
     ):
         raise _bad("range is [low, high]")
-    return given[0], given[1]
+    return _inside(given[0]), _inside(given[1])
+
+
+def _inside(end: float) -> float:
+    """`end`, or the end of what any axis can have, so that buckets of any width can be counted."""
+    return min(max(end, -_X_MAX), _X_MAX)
 
 
 def _ranks(given: object) -> tuple[tuple[int, ...] | None, str | None]:
@@ -151,7 +158,7 @@ def _ranks(given: object) -> tuple[tuple[int, ...] | None, str | None]:
 def _columns(given: object) -> tuple[str, ...]:
     if given is None or given == []:
         return COLUMNS
-    if not isinstance(given, list) or not set(given) <= set(COLUMNS):
+    if not isinstance(given, list) or not all(name in COLUMNS for name in given):
         raise _bad(f"cols are of {', '.join(COLUMNS)}")
     return tuple(name for name in COLUMNS if name in given)
 

@@ -63,8 +63,8 @@ def _with_base(text: str, base: str) -> str:
 def asset(request: Request) -> Response:
     """A built file, compressed if the client takes it."""
     name = str(request.path_params["path"])
-    path = (STATIC / "assets" / name).resolve()
-    if not path.is_relative_to((STATIC / "assets").resolve()) or not path.is_file():
+    path = STATIC / "assets" / name
+    if not _is_there(path, STATIC / "assets"):
         return problem(404, "Not found", "no_such_file", "The dashboard has no such file.")
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {
@@ -90,7 +90,15 @@ def top_file(request: Request) -> Response:
         "." in name
         and not name.startswith(".")
         and path.suffix not in (".br", ".gz", ".html")
-        and path.is_file()
+        and _is_there(path, STATIC)
     ):
         return FileResponse(path, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
     return page(request)
+
+
+def _is_there(path: Path, folder: Path) -> bool:
+    """Whether there is such a file in a folder. A name that no file can have is no error."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve()) and path.is_file()
+    except (OSError, ValueError):
+        return False
