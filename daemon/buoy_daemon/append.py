@@ -81,7 +81,9 @@ class Refusal(Exception):  # noqa: N818 - what the client gets is no error of ou
 def acknowledge(
     tail: Tail, feeder: Feeder, progress: Progress, is_active: Callable[[], bool], told: int
 ) -> Iterator[v1.AppendResponse]:
-    """Answers whenever more of the writer's records are synced; ends when all are that the client has sent.
+    """Answers whenever more of the writer's records are synced, or the control word has changed.
+
+    Ends when all are synced that the client has sent.
 
     Args:
         tail: The writer.
@@ -93,22 +95,24 @@ def acknowledge(
     Raises:
         Refusal: The client has sent nonsense, or should connect again.
     """
+    source = feeder.source
+    control = source.control
     while is_active():
         # In this order: a writer ends only after its last records are synced.
         ended = tail.ended
         synced = tail.synced
-        if synced > told:
-            told = synced
+        if synced > told or source.control != control:
+            told, control = synced, source.control
             faults.point("append.before_acknowledge")
-            yield v1.AppendResponse(logged_offset=told, control=feeder.source.control)
+            yield v1.AppendResponse(logged_offset=told, control=control)
         if feeder.error:
             raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, feeder.error)
-        if ended or (feeder.finished and told >= feeder.source.available):
+        if ended or (feeder.finished and told >= source.available):
             return
-        if not feeder.source.is_current(feeder.connection) and not tail.ended:
+        if not source.is_current(feeder.connection) and not tail.ended:
             raise Refusal(grpc.StatusCode.ABORTED, "another connection took over, or the log has trouble")
-        progress.wait_for(partial(_moved, tail, feeder, told), LOOK_S)
+        progress.wait_for(partial(_moved, tail, feeder, told, control), LOOK_S)
 
 
-def _moved(tail: Tail, feeder: Feeder, told: int) -> bool:
-    return tail.synced > told or feeder.over
+def _moved(tail: Tail, feeder: Feeder, told: int, control: int) -> bool:
+    return tail.synced > told or feeder.over or feeder.source.control != control

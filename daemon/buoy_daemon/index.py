@@ -40,6 +40,14 @@ class WriterEntry:
     state: int = v1.RUN_STATE_RUNNING
     unseen_at: int = 0
     """Where it was given up without being seen to end: its spool is kept, in case it goes on from this offset."""
+    forked: bool = False
+    """It belongs to a process that another writer's has forked."""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> WriterEntry:
+        """Reads an entry back; what a newer daemon has added is left out."""
+        known = cls.__dataclass_fields__.keys()
+        return cls(**{name: value for name, value in data.items() if name in known})
 
 
 @dataclass
@@ -91,7 +99,9 @@ class StreamEntry:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> StreamEntry:
         """Reads an entry back; KeyError, TypeError or ValueError if it is not one."""
-        writers = {bytes.fromhex(name): WriterEntry(**entry) for name, entry in data["writers"].items()}
+        writers = {
+            bytes.fromhex(name): WriterEntry.from_json(entry) for name, entry in data["writers"].items()
+        }
         return cls(
             stream_id=bytes.fromhex(data["stream_id"]),
             run=v1.RunInfo.FromString(bytes.fromhex(data["run"])),

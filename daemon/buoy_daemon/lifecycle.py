@@ -35,6 +35,7 @@ from buoy_daemon.service import Service, make_server
 from buoy_daemon.supervision import Supervision
 from buoy_daemon.supervisor import FAILED, REFUSED
 from buoy_daemon.tailer import Tailer
+from buoy_daemon.uploader.heartbeat import Heartbeats
 from buoy_daemon.uploader.worker import Uploader
 from buoy_daemon.version import version
 
@@ -114,9 +115,10 @@ class _Daemon:
         outbox = state.outbox_root(folder, platform.node())
         self._progress = Progress()
         self._credentials = Credentials(folder)
+        machine_id = _machine_id(folder)
         self._registry = Registry(
             Index(folder / "streams"),
-            machine_id=_machine_id(folder),
+            machine_id=machine_id,
             state_dir=folder,
             append_grace_s=options.append_grace_s,
             log_segment_bytes=options.log_segment_bytes,
@@ -131,6 +133,8 @@ class _Daemon:
             self._uploader,
             sync_interval_s=options.sync_interval_s,
         )
+        self._heartbeats = Heartbeats(machine_id, self._credentials, self._tailer.stop_stream)
+        self._tailer.heartbeats = self._heartbeats
         self._sampler = Sampler(
             self._registry, self._tailer.append_sample, interval_s=options.sample_interval_s
         )
@@ -201,6 +205,7 @@ class _Daemon:
         self._sampler.stop()
         self._tailer.stop()
         self._tailer.join()
+        self._heartbeats.stop()
         self._uploader.stop()
         door.close()
         log.info("ended")

@@ -1,4 +1,4 @@
-"""Whether the process that a spool names still runs.
+"""Whether the process that a spool names still runs; and a signal to that one only.
 
 A pid means something only together with the time the process started, because pids are given out again, and only in
 its own table of processes (pid namespace), because each container counts from 1.
@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -52,6 +53,35 @@ class Process:
         if self.pid_here is None:
             return None
         return is_alive(self.pid_here, self._start)
+
+    def interrupt(self, before: Callable[[], None]) -> bool:
+        """Sends SIGINT, if the process is certainly the one that is meant and handles that signal.
+
+        One that ignores SIGINT, or would just die of it, gets none.
+
+        Args:
+            before: Called when all is well, right before the signal.
+
+        Returns:
+            Whether it was sent.
+        """
+        if self._start == 0 or not self.runs() or self.pid_here is None:
+            return False
+        try:
+            # From here on the number cannot be taken over by another process; whose it is, is asked once more.
+            process = os.pidfd_open(self.pid_here)
+        except (AttributeError, OSError):
+            return False
+        try:
+            if not (is_alive(self.pid_here, self._start) and _handles_interrupt(self.pid_here)):
+                return False
+            before()
+            signal.pidfd_send_signal(process, signal.SIGINT)
+        except OSError:
+            return False
+        finally:
+            os.close(process)
+        return True
 
 
 def is_alive(pid: int, process_start: int) -> bool:
@@ -135,6 +165,14 @@ def _inner_pid(pid: int) -> int:
             if line.startswith("NSpid:"):
                 return int(line.split()[-1])
     return 0
+
+
+def _handles_interrupt(pid: int) -> bool:
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+    return False
 
 
 def _namespace_of(pid: int) -> int:

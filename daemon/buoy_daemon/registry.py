@@ -154,7 +154,9 @@ class Registry:
             if spool_dir:
                 remove_spool(spool_dir)
             return self._add_finished(done)
-        writer = WriterEntry(spool_dir, start.host, start.rank, pid, process_start)
+        writer = WriterEntry(
+            spool_dir, start.host, start.rank, pid, process_start, forked=bool(start.parent_writer)
+        )
         try:
             stream = self._join(start, writer)
         except OSError as error:

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 ALIVE = 1
 """Bit 0 of the control word: a daemon reads this spool."""
 
+STOP = 2
+"""Bit 1: the writer's process is to interrupt itself."""
+
 APPEND_BUFFER_BYTES = 8 << 20
 """How much of a gRPC writer's data may wait in memory for the tailer."""
 
@@ -60,6 +63,16 @@ class Source(Protocol):
     def touch(self, *, waiting: bool) -> None:
         """Shows the writer that a daemon is there, and whether its records wait because the log cannot be written."""
 
+    def request_stop(self) -> None:
+        """Asks the writer to interrupt its process."""
+
+    @property
+    def stop_seen(self) -> bool:
+        """Whether it has, as far as can be known here."""
+
+    def interrupt(self) -> bool:
+        """Interrupts the writer's process in its place. False if that cannot be done."""
+
     def alive(self) -> bool:
         """Whether more records may come."""
 
@@ -85,6 +98,7 @@ class SpoolSource:
     def __init__(self, folder: str, offset: int, *, unseen_grace_s: float) -> None:
         self._folder = folder
         self._unseen_grace_s = unseen_grace_s
+        self._control = ALIVE
         self._grown_to = -1
         self._grown_at = time.monotonic()
         self._reader = SpoolReader(folder, offset)
@@ -133,7 +147,26 @@ class SpoolSource:
 
     def touch(self, *, waiting: bool) -> None:
         """Tells the writer by the control word."""
-        self._reader.set_control(ALIVE | CONTROL_WAITING * waiting)
+        self._control = ALIVE | CONTROL_WAITING * waiting | self._control & STOP
+        self._reader.set_control(self._control)
+
+    def request_stop(self) -> None:
+        """Sets the bit in the header, at once."""
+        if not self._control & STOP:
+            self._control |= STOP
+            self._reader.set_control(self._control)
+
+    @property
+    def stop_seen(self) -> bool:
+        """The writer's answer, in the header."""
+        return self._reader.stop_seen
+
+    def interrupt(self) -> bool:
+        """Sends SIGINT to the writer's process, if it is one of this machine, and answers in the writer's place."""
+        sent = not self.foreign_boot and self._process.interrupt(self._reader.mark_stop_seen)
+        if sent:
+            log.info("SIGINT to process %d: it was asked to stop and has not answered", self._reader.pid)
+        return sent
 
     def alive(self) -> bool:
         """Whether the writer's process still runs, and the program that writes.
@@ -281,7 +314,20 @@ class AppendSource:
 
     def touch(self, *, waiting: bool) -> None:
         """Notes the control word that goes out with each answer."""
-        self.control = ALIVE | CONTROL_WAITING * waiting
+        self.control = ALIVE | CONTROL_WAITING * waiting | self.control & STOP
+
+    def request_stop(self) -> None:
+        """Changes the control word; the handler of the connection sends it."""
+        self.control |= STOP
+
+    @property
+    def stop_seen(self) -> bool:
+        """The client sees to it: it may be anywhere."""
+        return True
+
+    def interrupt(self) -> bool:
+        """The client does that itself."""
+        return False
 
     def alive(self) -> bool:
         """Whether the writer is connected, or was a short time ago."""

@@ -28,6 +28,7 @@ from buoy_daemon.errors import LogTrouble
 from buoy_daemon.files import write_json
 from buoy_daemon.index import Index, StreamEntry, WriterEntry
 from buoy_daemon.log_end import writer_end_in_log
+from buoy_daemon.stop import StopOrder
 from buoy_daemon.stream_log import StreamLog, explain, now_us
 from buoy_daemon.tail import Tail, missing_report
 from buoy_daemon.version import version
@@ -65,6 +66,8 @@ class Stream:
         self.finished_at: float | None = None
         self.trouble = ""
         """Why the log cannot be written now; empty if it can."""
+        self.stop: StopOrder | None = None
+        """A request to stop that its writers have to hear of."""
         self.is_new = False
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
@@ -214,6 +217,11 @@ class Stream:
     def live_tails(self) -> list[Tail]:
         """The writers that have not ended."""
         return [tail for tail in list(self.tails.values()) if not tail.ended]
+
+    @property
+    def living(self) -> bool:
+        """Whether the process of one of its writers can be seen to live."""
+        return any(tail.source is not None and tail.source.alive() for tail in self.live_tails())
 
     # Logging
 

@@ -11,19 +11,23 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from buoy_core.errors import CoreError
+from buoy_proto import v1
 
+from buoy_daemon import records
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.outbox import collect_outbox
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, open_streams
+from buoy_daemon.stop import StopOrder
 from buoy_daemon.stream import BLOCK_BYTES, Stream
+from buoy_daemon.stream_log import now_us
 from buoy_daemon.tail import Tail
 
 log = logging.getLogger(__name__)
@@ -68,6 +72,13 @@ class UploadQueue(Protocol):
         """Whether its server waits for them."""
 
 
+class Heartbeats(Protocol):
+    """Whom the tailer tells which writers live."""
+
+    def live(self, streams: Iterable[Stream]) -> None:
+        """These streams have live writers now, and no others."""
+
+
 class Tailer(threading.Thread):
     """See the module."""
 
@@ -87,6 +98,7 @@ class Tailer(threading.Thread):
         self._outbox = outbox
         self._progress = progress
         self._uploads = uploads
+        self.heartbeats: Heartbeats | None = None
         self._sync_interval_s = sync_interval_s
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._stopping = threading.Event()
@@ -139,6 +151,18 @@ class Tailer(threading.Thread):
 
         self.post(job)
 
+    def stop_stream(self, stream_id: bytes, reason: str) -> None:
+        """Has the processes of a stream's writers interrupted; they end as at Ctrl-C, or as they like."""
+
+        def job() -> None:
+            stream = self._registry.streams.get(stream_id)
+            if stream is not None and not stream.entry.closed and stream.stop is None:
+                log.info("%s is to stop: %s", stream.entry.run_dir, reason)
+                stream.stop = StopOrder(reason)
+                self._pass_on(stream, stream.stop, time.monotonic())
+
+        self.post(job)
+
     # The thread
 
     def run(self) -> None:
@@ -178,6 +202,9 @@ class Tailer(threading.Thread):
             self._next_look = now + LOOK_S
         streams = open_streams(self._registry)
         busy = [self._tail(stream, now) for stream in streams]
+        for stream in streams:
+            if stream.stop is not None:
+                self._pass_on(stream, stream.stop, now)
         self._sync_due(streams, now)
         if streams:
             self.idle_since = now
@@ -217,6 +244,18 @@ class Tailer(threading.Thread):
             self._report(error)
             self._suspend(stream, LogTrouble(repr(error)), now)
 
+    def _pass_on(self, stream: Stream, stop: StopOrder, now: float) -> None:
+        fresh = stop.pass_on(stream.live_tails(), now)
+        if not fresh:
+            return
+        self._progress.notify()
+        text = f"The request has reached {stream.entry.host or 'the machine'}; processes to stop: {fresh}."
+        event = records.event(
+            "stop_passed_on", text, {"processes": fresh}, level=v1.LEVEL_INFO, time_us=now_us()
+        )
+        if stream.is_open:
+            self._guarded(stream, now, lambda: stream.append_own([event]))
+
     # Syncing
 
     def _sync_due(self, streams: list[Stream], now: float) -> None:
@@ -255,6 +294,8 @@ class Tailer(threading.Thread):
             if stream.is_open:
                 self._look_at(stream, now)
         self._registry.tidy(now)
+        if self.heartbeats is not None:
+            self.heartbeats.live([stream for stream in open_streams(self._registry) if stream.living])
 
     def _look_at(self, stream: Stream, now: float) -> None:
         self._registry.connect(stream)

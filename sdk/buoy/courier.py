@@ -67,6 +67,9 @@ class Parcel:
         with closing(self._end()) as reader:
             return reader.closed or not self._has_writer()
 
+    def heed_stop(self) -> None:
+        """Its process is another one."""
+
     def _end(self) -> SpoolReader:
         # Anew each time: segments are deleted meanwhile, and a reader that lags behind would not find the next one.
         return SpoolReader(str(self.directory), _BEHIND_EVERYTHING)

@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Protocol
 
 from buoy_core import SpoolReader
+from buoy_core.format import CONTROL_STOP
 from buoy_proto import v1
 
 from buoy.daemon_link import Starter, connect
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from buoy.tracking.messages import Messages
 
 _POLL_S = 0.05
+_ANSWER_S = 1.0
+"""How long `log()` has to notice that the run is to stop."""
 _BATCH_BYTES = 1 << 20
 _PAUSE_FIRST_S = 0.2
 _PAUSE_MAX_S = 10.0
@@ -43,6 +46,9 @@ class Outgoing(Protocol):
     @property
     def closed(self) -> bool:
         """Whether nothing more will come; looked at before `committed`."""
+
+    def heed_stop(self) -> None:
+        """Interrupts the process that writes, if it is this one and was not interrupted yet."""
 
 
 class Forwarder(threading.Thread):
@@ -75,6 +81,7 @@ class Forwarder(threading.Thread):
         self._done = threading.Event()
         self._given_up = threading.Event()
         self._acknowledged = 0
+        self._stopping = False
         # One thread reads the spool, another deletes what was acknowledged and closes it.
         self._reading = threading.Lock()
         self.answer: v1.OpenResponse | None = None
@@ -109,6 +116,17 @@ class Forwarder(threading.Thread):
         self._given_up.set()
         return delivered
 
+    def _insist_on_stop(self) -> None:
+        """Interrupts this process itself if `log()` has not done it after a second, in a long step for example.
+
+        Not a worker: what becomes of it is for the program that started it.
+        """
+        if not (self._stopping or self._recorder.start.parent_writer):
+            self._stopping = True
+            timer = threading.Timer(_ANSWER_S, self._recorder.heed_stop)
+            timer.daemon = True
+            timer.start()
+
     def _complete(self) -> bool:
         return self._recorder.closed and self._acknowledged >= self._recorder.committed
 
@@ -130,6 +148,8 @@ class Forwarder(threading.Thread):
                     with self._reading:
                         reader.release(self._acknowledged)
                         reader.set_control(response.control)
+                    if response.control & CONTROL_STOP:
+                        self._insist_on_stop()
                     if self._complete():
                         break
             finally:

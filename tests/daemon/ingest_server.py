@@ -51,6 +51,10 @@ class IngestServer:
         self.api_key = api_key
         self.script: Script | None = None
         self.requests: Counter[str] = Counter()
+        self.heartbeat: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]] | None = None
+        """Answers heartbeats; None = an older server, which knows none."""
+        self.beats: list[dict[str, Any]] = []
+        self.old_beats = 0
         self.received_at: dict[bytes, float] = {}
         self.errors: list[str] = []
         self.body_bytes_max = 16 << 20
@@ -169,13 +173,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         ingest = self.server.ingest
-        ingest.requests["POST"] += 1
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/api/v1/heartbeat":
+            self._beat(json.loads(body))
+            return
+        ingest.requests["POST"] += 1
         assert self.headers["Content-Type"] == "application/vnd.buoy.blocks"
         if not self._authorised():
             self.answer(401, {"code": "unauthorised", "title": "the token is wrong"})
         elif ingest.script is None or not ingest.script(self, body):
             self.answer(*self.take(body))
+
+    def _beat(self, beat: dict[str, Any]) -> None:
+        ingest = self.server.ingest
+        if ingest.heartbeat is None:
+            ingest.old_beats += 1
+            self.answer(404, {"code": "no_such_route"})
+            return
+        ingest.beats.append(beat)
+        self.answer(*ingest.heartbeat(beat))
 
     def take(self, body: bytes) -> tuple[int, dict[str, Any]]:
         return self.server.ingest.take(bytes.fromhex(self.path.split("/")[-2]), body)

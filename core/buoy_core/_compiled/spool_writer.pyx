@@ -453,10 +453,10 @@ cdef class Writer:
         if changed and self.on_waiting is not None:
             self.on_waiting(waiting)
         if control & CONTROL_STOP:
-            self.heed_stop()
+            self.interrupt_once()
         return 0
 
-    cdef int heed_stop(self) except -1:
+    cdef int interrupt_once(self) except -1:
         """Interrupts the process, once: what it logs while it saves its state and ends is welcome."""
         # Forgetting an older value may have run a finaliser of the caller, which may have closed the writer.
         if self.is_closed or load_acquire32(self.segment.map + STOP_SEEN_AT):
@@ -645,6 +645,10 @@ cdef class Writer:
             store_release32(self.segment.map + LAST_AT, 1)
             store_release32(self.segment.map + SEALED_AT, 1)
         segment_close(&self.segment)
+
+    def heed_stop(self):
+        """Interrupts the process if it was not yet; see the twin."""
+        self.interrupt_once()
 
     @property
     def step(self):

@@ -154,10 +154,15 @@ class Writer:
         if changed and self.on_waiting is not None:
             self.on_waiting(waiting)
         if control & CONTROL_STOP and not self._closed:
-            self._heed_stop()
+            self.heed_stop()
 
-    def _heed_stop(self) -> None:
-        """Interrupts the process, once: what it logs while it saves its state and ends is welcome."""
+    def heed_stop(self) -> None:
+        """Interrupts the process, once: what it logs while it saves its state and ends is welcome.
+
+        `log()` does it by itself. Who knows that the run is to stop may do it for a process that does not log.
+        """
+        if self._closed:
+            return
         seen: list[int] = []
 
         def mark() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -16,6 +19,7 @@ COLUMNS = ("name", "state", "created_us", "tags", "notes", "group", "job_type")
 """What a list of runs brings along."""
 
 _PAGE_MAX = 1000
+_WHO_MAX = 200
 
 
 class Values(dict[str, Any]):
@@ -133,6 +137,22 @@ class Run:
         parts = (quote(part, safe="") for part in (self.entity, self.project))
         return f"{self._http.base_url}/{'/'.join(parts)}/runs/{quote(self.id, safe='')}"
 
+    def stop(self) -> None:
+        """Asks the run to stop, wherever it runs: its processes are interrupted as by Ctrl-C, within two seconds.
+
+        Returns when the request is noted; it reaches a machine that is out of reach when that is back. What runs is
+        the present attempt; a later resume is not stopped.
+
+        Raises:
+            CommError: there is no such run, it has ended (code `run_not_running`), or the server cannot be reached.
+        """
+        self.request_stop("api")
+
+    def request_stop(self, via: str) -> None:
+        """As `stop`; `via` says on the run's page how the request came."""
+        self._http.post(f"{self._address}/stop", {"via": via, "by": _who()})
+        self._loaded = False
+
     def scan_history(
         self,
         keys: Sequence[str] | None = None,
@@ -193,3 +213,12 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self.path)} ({self._known.get('state', 'not loaded')})>"
+
+
+def _who() -> str:
+    """Who asks, for the run's page; keys do not tell people apart."""
+    try:
+        name = getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        name = f"uid {os.getuid()}"
+    return f"{name}@{platform.node()}"[:_WHO_MAX]

@@ -1,4 +1,4 @@
-"""`buoy runs` and `buoy show`."""
+"""`buoy runs`, `buoy show` and `buoy stop`."""
 
 from __future__ import annotations
 
@@ -96,6 +96,20 @@ def show(path_or_folder: str, style: str, rank: int | None) -> None:
             click.echo(json.dumps(row))
     else:
         _show_csv(rows)
+
+
+@click.command()
+@click.argument("run")
+def stop(run: str) -> None:
+    """Ask RUN (entity/project/id, project/id or id) to stop, wherever it runs, as Ctrl-C would.
+
+    A later resume of the run is not stopped. Exit code 1 if the run has ended already.
+    """
+    from buoy.api import Api  # noqa: PLC0415  only here
+
+    found = Api().run(run)
+    found.request_stop("cli")
+    click.echo(f"stop requested for run {found.name} ({'/'.join(found.path)}); {found.url} shows how it ends")
 
 
 def _local_heading(run: Any) -> dict[str, object]:

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from buoy_core.errors import CoreError
+from buoy_core.format import CONTROL_STOP
 from buoy_core.state import spool_root, state_dir
 from buoy_proto import v1
 
@@ -124,12 +125,16 @@ def _say_end(run: Run, recorder: SpoolRecorder, progress: v1.CloseProgress | Non
         summary = run.summary.flat()
         run._messages.block(text.metric_lines(summary, {key: recorder.history(key) for key in summary}))
     took = text.duration(run._ended_at - run._started)
-    run._messages.say(f"run {run.name} {_ended(run._exit_code)} after {took}; {_whereabouts(run, progress)}")
+    ended = _ended(run._exit_code, asked=bool(recorder.writer.control & CONTROL_STOP))
+    run._messages.say(f"run {run.name} {ended} after {took}; {_whereabouts(run, progress)}")
 
 
-def _ended(exit_code: int) -> str:
+def _ended(exit_code: int, *, asked: bool) -> str:
+    """How it ended. `asked`: somebody has asked the run to stop, which is not what a program must do."""
+    if asked and state_of(exit_code) == v1.RUN_STATE_KILLED:
+        return "was stopped by request"
     if exit_code == 0:
-        return "finished"
+        return "finished after the request to stop" if asked else "finished"
     return "was killed" if state_of(exit_code) == v1.RUN_STATE_KILLED else f"failed (exit code {exit_code})"
 
 

@@ -227,6 +227,10 @@ class SpoolRecorder:
         """Whether nothing more will come."""
         return self.writer.closed
 
+    def heed_stop(self) -> None:
+        """Interrupts this process if the run is to stop, and it was not interrupted yet."""
+        self.writer.heed_stop()
+
     def statistics(self, key: str) -> Statistics | None:
         """What is known about a numeric key."""
         return self.writer.statistics(key)
