@@ -14,11 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from buoy_core.holder import is_running
 from buoy_core.state import read_api_key, state_dir
 from buoy_proto import v1
 
 from buoy.api.http import Http
-from buoy.daemon_link import connect, is_running
+from buoy.daemon_link import connect
 from buoy.errors import CommError, UsageError
 from buoy.ids import default_project
 from buoy.past import Past, past_in_folders, past_on_server
