@@ -49,6 +49,13 @@ type: $(VENV)/.compiled web/node_modules/.installed ## mypy strict, tsc
 bench: build ## compare with peers and with the floor, in one run (BENCH=log_call for one of them)
 	$(PY) -m bench $(BENCH)
 
+SEED ?=
+WRITERS ?= 8
+
+.PHONY: chaos
+chaos: build ## kill, pause, cut and fill up everything at random, then compare (SEED=, SECONDS=60, WRITERS=8)
+	$(PY) -m tests.crash.chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),60) --writers $(WRITERS)
+
 .PHONY: web
 web: $(STATIC)/index.html ## build the dashboard into the server package
 
