@@ -14,7 +14,7 @@ from buoy_server.query.catalogue import find_project, find_run, list_keys
 from buoy_server.query.history import HistoryRequest
 from buoy_server.query.lineage import Attempt, Parent, lineage
 from buoy_server.query.run_page import describe_run
-from buoy_server.query.series import PanelRequest
+from buoy_server.query.series import PanelRequest, SeriesAnswer
 from buoy_server.services import Services
 
 from tests.server.streams import START_US, Stream
@@ -58,6 +58,22 @@ def curve(run: ToldRun, until_us: int | None = None) -> dict[int, float]:
     return found
 
 
+def superseded(run: ToldRun) -> dict[int, dict[int, float]]:
+    """What later attempts have taken over, by the ordinal of the attempt that had logged it."""
+    found = {}
+    for number, attempt in enumerate(run.attempts):
+        starts = [
+            start
+            for later in run.attempts[number + 1 :]
+            for start in [step for step, _ in later.points]
+            + ([] if later.rewind is None else [later.rewind + 1])
+        ]
+        part = {step: value for step, value in attempt.points if starts and step >= min(starts)}
+        if part:
+            found[number + 1] = part
+    return found
+
+
 def streams_of(run: ToldRun, project: str) -> list[Stream]:
     """Each attempt as one machine's stream; the machine numbers it 1, because it knows of no other."""
     streams = []
@@ -89,6 +105,10 @@ def shown(services: Services, project: str, run: str, **more: Any) -> dict[int, 
     """The raw series of a run."""
     panel = PanelRequest(1, ["loss"], [run], pixels=4096, **more)
     (series,) = services.series.answer(f"local:{project}", panel).series
+    return raw(series)
+
+
+def raw(series: SeriesAnswer) -> dict[int, float]:
     if series.kind == "absent":
         return {}
     assert series.kind == "raw"
@@ -146,6 +166,9 @@ def test_curve_of_a_family_of_runs(services: Services, seed: int) -> None:
         expected = curve(run)
         assert shown(services, project, run.name) == expected
         assert history(services, project, run.name, rng.choice([1, 7, 1000])) == expected
+        panel = PanelRequest(1, ["loss"], [run.name], pixels=4096, superseded=True)
+        _, *parts = services.series.answer(f"local:{project}", panel).series
+        assert {part.attempt: raw(part) for part in parts} == superseded(run)
 
 
 def test_fork_draws_buckets_over_the_seam(services: Services) -> None:

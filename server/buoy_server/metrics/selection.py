@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 SeriesKey = tuple[int, int, int]
 """(run, key, rank), by their ids."""
 
-STEP_MIN = -(1 << 63)
+STEP_MIN, STEP_MAX = -(1 << 63), (1 << 63) - 1
 
 REDUCED = (1 << 32) - 1
 """Stands for the rank of a series that is reduced over ranks."""
@@ -67,6 +67,7 @@ class Selection:
         ascending: Every series' steps strictly ascend in the log, so there is nothing to deduplicate.
         steps: Only these steps, both ends inside.
         reduction: Ranks become one at each step, before anything else is done with the points.
+        attempt: Only points of this attempt.
     """
 
     series: Sequence[SeriesKey]
@@ -75,6 +76,7 @@ class Selection:
     ascending: bool = True
     steps: tuple[int, int] | None = None
     reduction: str | None = None
+    attempt: int | None = None
 
     def table(self, table: str, columns: Sequence[str]) -> tuple[str, dict[str, object]]:
         """A table expression with the asked columns of every point that counts; a step may still be there twice."""
@@ -116,6 +118,9 @@ class Selection:
 
     def _where(self) -> tuple[str, dict[str, object]]:
         terms, parameters = _series_terms(self.series, "")
+        if self.attempt is not None:
+            terms.append("attempt = {attempt:UInt32}")
+            parameters["attempt"] = self.attempt
         self._add_steps(terms, parameters)
         _add_limits(terms, parameters, self.limits, "")
         return " AND ".join(terms), parameters

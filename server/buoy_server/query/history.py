@@ -205,7 +205,7 @@ class HistoryQuery:
         series = _of_ranks(series, request)
         rarest = _rarest(series) if request.complete and request.keys else None
         if request.superseded:
-            lineage = Lineage((), lineage.inherited)
+            lineage = Lineage(inherited=lineage.inherited)
         return _Chosen(run.started_us, series, lineage, attempts, rarest)
 
     def _window(self, chosen: _Chosen, low: int, high: int, limit: int) -> tuple[int, int] | None:

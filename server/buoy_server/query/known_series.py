@@ -81,6 +81,41 @@ def find_series(
     }
 
 
+@dataclass(frozen=True)
+class SupersededSeries:
+    """What a later attempt has superseded of a series: the points of one attempt from a step on.
+
+    Attributes:
+        id: By ids.
+        attempt: Whose points, by number.
+        ordinal: The same as people count.
+        step: From here on.
+        n: Points of the attempt in all; so many at most are superseded.
+    """
+
+    id: SeriesKey
+    attempt: int
+    ordinal: int
+    step: int
+    n: int
+
+
+def find_superseded(
+    connection: Connection, keys: Sequence[int], lineages: Mapping[int, Lineage]
+) -> list[SupersededSeries]:
+    """The superseded parts of these keys in all runs of the lineages, the earliest attempt first."""
+    cut = {run: line for run, line in lineages.items() if line.limits}
+    steps = {(limit.run, limit.attempt): limit.step for line in cut.values() for limit in line.limits}
+    found = []
+    for row in _series_rows(connection, list(cut), keys):
+        step = steps.get((row.run, row.attempt))
+        if step is not None and row.last_step >= step:
+            ordinal = cut[row.run].attempts.index(row.attempt) + 1
+            series = row.run, row.key, row.rank
+            found.append(SupersededSeries(series, row.attempt, ordinal, max(step, row.first_step), row.n))
+    return sorted(found, key=lambda item: (item.id, item.attempt))
+
+
 def _series_rows(
     connection: Connection, runs: Sequence[int], keys: Sequence[int]
 ) -> Iterator[Row[tuple[object, ...]]]:

@@ -45,10 +45,12 @@ class Lineage:
     """What counts of a run.
 
     Attributes:
+        attempts: Its own, by number, ascending. People count them from one.
         limits: Its own attempts' superseded parts.
         inherited: Its ancestors' parts, the parent first.
     """
 
+    attempts: Sequence[int] = field(default=())
     limits: Sequence[Limit] = field(default=())
     inherited: Sequence[Inherited] = field(default=())
 
@@ -86,7 +88,7 @@ def lineage(run: int, attempts: Mapping[int, Sequence[Attempt]], parents: Mappin
         inherited.append(Inherited(run, parent.run, below, limits))
         current = parent.run
         line.add(current)
-    return Lineage(superseded(run, own), tuple(inherited))
+    return Lineage(tuple(item.attempt for item in own), superseded(run, own), tuple(inherited))
 
 
 def belongs(run: int, line: Lineage) -> ColumnElement[bool]:

@@ -14,10 +14,18 @@ from numpy.typing import NDArray
 
 from buoy_server.metadata.engine import Metadata
 from buoy_server.metrics.reader import Axis, Columns, MetricsReader
-from buoy_server.metrics.selection import Selection, SeriesKey
+from buoy_server.metrics.selection import STEP_MAX, Selection, SeriesKey
 from buoy_server.query.buckets import bucket_of, choose_exponent, raw_points_max
 from buoy_server.query.catalogue import Project, find_project, keys_by_name, runs_by_id
-from buoy_server.query.known_series import Extent, KnownSeries, find_series, over_ranks, select_series
+from buoy_server.query.known_series import (
+    Extent,
+    KnownSeries,
+    SupersededSeries,
+    find_series,
+    find_superseded,
+    over_ranks,
+    select_series,
+)
 from buoy_server.query.lineage import Lineage, lineages_of
 
 COLUMNS = ("n", "min", "max", "last", "mean")
@@ -41,6 +49,7 @@ class PanelRequest:
         ranks: Only these; None = a series for each.
         reduction: One series for all of them, of `buoy_core.rank_reduction`. It is made from the points of each step
             before they go into buckets, so it is exact.
+        superseded: What later attempts have superseded comes too, a series for each attempt. Needs no reduction.
     """
 
     id: int
@@ -55,6 +64,7 @@ class PanelRequest:
     system: bool = False
     ranks: Sequence[int] | None = None
     reduction: str | None = None
+    superseded: bool = False
 
 
 @dataclass
@@ -67,6 +77,7 @@ class SeriesAnswer:
         first_bucket: Number of the bucket that `idx` counts from.
         idx: Position of each bucket after the first.
         columns: For buckets by name; for raw points `x` and `y`.
+        attempt: 0 for the curve; else which attempt's superseded part this is, counted from 1.
     """
 
     run: str
@@ -79,11 +90,12 @@ class SeriesAnswer:
     first_bucket: int = 0
     idx: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32))
     columns: Columns = field(default_factory=dict)
+    attempt: int = 0
 
 
 @dataclass
 class PanelAnswer:
-    """All series of a panel, in the order of its runs, then keys, then ranks."""
+    """All series of a panel, in the order of its runs, then keys, then ranks; superseded parts after the curves."""
 
     id: int
     exponent: int
@@ -111,12 +123,16 @@ class SeriesQuery:
             ids = [run for run, _ in runs.values()]
             lineages = {} if panel.system else lineages_of(connection, ids)
             known = find_series(connection, ids, list(keys.values()), lineages)
+            superseded = (
+                find_superseded(connection, list(keys.values()), lineages) if panel.superseded else []
+            )
         if panel.ranks is not None:
             known = {series: item for series, item in known.items() if series[2] in panel.ranks}
+            superseded = [item for item in superseded if item.id[2] in panel.ranks]
         if panel.reduction is not None:
             known = over_ranks(known)
         axis = Axis(panel.x, dict(runs.values()) if panel.x == "rel" else {})
-        return _Panel(self._reader, panel, project, axis, lineages, known).answer(runs, keys)
+        return _Panel(self._reader, panel, project, axis, lineages, known, superseded).answer(runs, keys)
 
 
 @dataclass(frozen=True)
@@ -129,6 +145,7 @@ class _Panel:
     _axis: Axis
     _lineages: dict[int, Lineage]
     _known: dict[SeriesKey, KnownSeries]
+    _superseded: Sequence[SupersededSeries] = field(default=())
 
     def answer(self, runs: dict[str, tuple[int, int]], keys: dict[str, int]) -> PanelAnswer:
         """Puts the names back and the series in order."""
@@ -156,7 +173,31 @@ class _Panel:
                     answer.run, answer.key, answer.rank = run_name, key_name, series[2]
                     answer.rev, answer.gen, answer.extent = item.rev, item.gen, extents.get(series)
                     answers.append(answer)
+        answers += self._draw_superseded(exponent, names, {key: name for name, key in keys.items()})
         return PanelAnswer(self._panel.id, exponent, self._project.rev, answers)
+
+    def _draw_superseded(
+        self, exponent: int, runs: dict[int, str], keys: dict[int, str]
+    ) -> list[SeriesAnswer]:
+        """The superseded parts, each by a question of its own: they are few, and short."""
+        window, answers = self._window(exponent), []
+        for item in self._superseded:
+            steps = item.step, STEP_MAX
+            selection = Selection([item.id], ascending=False, steps=steps, attempt=item.attempt)
+            if item.n <= raw_points_max(self._panel.pixels):
+                found = {
+                    series: SeriesAnswer("", "", 0, "raw", columns=_exact(columns))
+                    for series, columns in self._reader.raw(selection, self._axis, window).items()
+                }
+            else:
+                columns_of = self._reader.buckets(
+                    selection, self._axis, exponent, window, self._panel.columns
+                )
+                found = {series: _bucketed(columns) for series, columns in columns_of.items()}
+            for (run, key, rank), answer in found.items():
+                answer.run, answer.key, answer.rank, answer.attempt = runs[run], keys[key], rank, item.ordinal
+                answers.append(answer)
+        return answers
 
     def _extents(self, known: Sequence[KnownSeries]) -> dict[SeriesKey, Extent]:
         """The whole of each series; from SQL where that is exact, else from the points."""
@@ -211,8 +252,7 @@ class _Panel:
         drawn: dict[SeriesKey, SeriesAnswer] = {}
         for selection in self._selections(raw):
             for series, columns in self._reader.raw(selection, self._axis, window).items():
-                exact: Columns = {name: column.astype(np.float64) for name, column in columns.items()}
-                drawn[series] = SeriesAnswer("", "", 0, "raw", columns=exact)
+                drawn[series] = SeriesAnswer("", "", 0, "raw", columns=_exact(columns))
         for selection in self._selections(many):
             for series, columns in self._reader.buckets(
                 selection, self._axis, exponent, window, self._panel.columns
@@ -242,6 +282,10 @@ class _Panel:
             for series, columns in self._reader.extents(selection, self._axis, window).items():
                 counts[series] = int(columns["n"][0])
         return counts
+
+
+def _exact(columns: Columns) -> Columns:
+    return {name: column.astype(np.float64) for name, column in columns.items()}
 
 
 def _bucketed(columns: Columns) -> SeriesAnswer:

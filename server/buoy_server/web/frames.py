@@ -10,7 +10,7 @@
     entry   : u32 run string | u32 key string | u8 kind (0 unchanged 1 buckets 2 raw 3 absent 4 error)
               u8 dtype (0 f32 + base, 1 f64) | u8 sealed | u8 columns | i32 gen | u64 rev | i64 first bucket | u32 rows
               u32 column mask | u32 offset in the payload | u32 rank | f64 base | f64 last x | f64 last y | f64 last t
-              u64 points in all | f64 x min | f64 x max | f64 0 | f64 0 | 8 reserved
+              u64 points in all | f64 x min | f64 x max | u32 attempt | 20 reserved
     strings : u32 length, UTF-8, one after the other; strings are named by their offset in this part
 
 Everything is little-endian. Column mask: bit 0 n, 1 min, 2 max, 3 last, 4 mean; bit 31 says that the buckets are
@@ -38,7 +38,7 @@ COLUMN_BITS = {"n": 1, "min": 2, "max": 4, "last": 8, "mean": 16}
 DENSE = 1 << 31
 
 _HEADER = struct.Struct("<4sHHIIiIIIIIQQ8x")
-_ENTRY = struct.Struct("<IIBBBBiQqIIIIddddQdddd8x")
+_ENTRY = struct.Struct("<IIBBBBiQqIIIIddddQddI20x")
 _KINDS = {"unchanged": 0, "buckets": 1, "raw": 2, "absent": 3, "error": 4}
 _NAN = float("nan")
 # The mean may be off by this part of the values' range: far below a pixel at any zoom that the buckets serve.
@@ -101,7 +101,7 @@ def _entry(series: SeriesAnswer, strings: _Strings, payload: bytearray) -> bytes
     return _ENTRY.pack(
         strings.offset(series.run), strings.offset(series.key), _KINDS[series.kind], dtype, 0, mask.bit_count()
         - (mask >> 31), series.gen, series.rev, series.first_bucket, rows, mask, offset, series.rank, 0.0, *numbers,
-        extent.n if extent else 0, *ends, 0.0, 0.0,
+        extent.n if extent else 0, *ends, series.attempt,
     )  # fmt: skip
 
 

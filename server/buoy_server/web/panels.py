@@ -93,6 +93,9 @@ def _panel(given: object) -> PanelRequest:
     ranks, reduction = _ranks(given.get("ranks"))
     if system and reduction is not None:
         raise _bad("system metrics have no steps at which ranks could be joined")
+    attempts = given.get("attempts") or "latest"
+    if attempts not in ("latest", "all") or (attempts == "all" and reduction is not None):
+        raise _bad("attempts is latest or all, and latest where ranks are reduced")
     return PanelRequest(
         id=_within(given.get("id", 0), "id", 0, (1 << 32) - 1),
         keys=keys,
@@ -106,6 +109,7 @@ def _panel(given: object) -> PanelRequest:
         system=system,
         ranks=ranks,
         reduction=reduction,
+        superseded=attempts == "all",
     )
 
 
@@ -188,6 +192,8 @@ def _series(item: SeriesAnswer) -> dict[str, object]:
     found: dict[str, object] = {
         "run": item.run, "key": item.key, "rank": rank, "kind": item.kind, "rev": item.rev, "gen": item.gen,
     }  # fmt: skip
+    if item.attempt:
+        found["attempt"] = item.attempt
     if item.extent is not None:
         extent = item.extent
         found |= {

@@ -319,6 +319,7 @@ _PANEL = _named(
             "have": _or_null(_map(INT)),
             "system": FLAG,
             "ranks": {"anyOf": [_one_of(("all", *REDUCTIONS)), _list(COUNT), {"type": "null"}]},
+            "attempts": _one_of(("latest", "all")),
         },
     ),
 )
@@ -329,7 +330,8 @@ _EXTENT = dict.fromkeys(("last_x", "last_t", "x_min", "x_max"), FLOAT) | {"n_tot
 _SERIES = _named(
     "Series",
     "One series: `kind` tells which columns there are. Buckets have `idx` and the asked ones of n, min, max, last, "
-    "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks.",
+    "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks. A part that "
+    "later attempts have superseded says of which attempt it was.",
     _object(
         {
             "run": TEXT,
@@ -340,6 +342,7 @@ _SERIES = _named(
             "gen": INT,
         },
         _EXTENT
+        | {"attempt": COUNT}
         | {"first_bucket": INT, "idx": _list(COUNT), "n": _list(COUNT)}
         | dict.fromkeys(("min", "max", "last", "mean", "x", "y"), _list(_NUMBER)),
     ),
