@@ -141,6 +141,9 @@ def _replace(path: Path, credentials: dict[str, object]) -> None:
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(credentials, file, indent=1, sort_keys=True)
+        file.flush()
+        # Or a power cut leaves an empty file, and the keys have to be asked for again.
+        os.fsync(file.fileno())
     temporary.replace(path)
 
 

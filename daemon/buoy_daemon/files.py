@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,12 @@ def write_text(path: Path, text: str, *, durable: bool) -> None:
 
 
 def _replace(path: Path, text: str, durable: bool, fault: str | None) -> None:
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = f"{path.parent}/.{path.name}.{secrets.token_hex(4)}.tmp"
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        _write(temporary, text.encode(), durable=durable)
         if fault:
             faults.point(f"{fault}.before_rename")
-        Path(temporary).replace(path)
+        os.rename(temporary, path)  # noqa: PTH104 - as the calls beside it, which pathlib does not have
         if fault:
             faults.point(f"{fault}.after_rename")
     except BaseException:
@@ -50,6 +46,18 @@ def _replace(path: Path, text: str, durable: bool, fault: str | None) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def _write(path: str, data: bytes, *, durable: bool) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        written = 0
+        while written < len(data):
+            written += os.pwrite(descriptor, data[written:], written)
+        if durable:
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -63,7 +71,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(str(folder), os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

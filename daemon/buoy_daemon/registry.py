@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from buoy_core import SpoolReader, faults, split_records
-from buoy_core.errors import CoreError
+from buoy_core.errors import CoreError, CorruptFrame
 from buoy_core.format import WAL_SEGMENT_BYTES
 from buoy_core.wal import WalWriter
 from buoy_proto import v1
@@ -28,6 +28,7 @@ from buoy_daemon.processes import Process, is_alive
 from buoy_daemon.source import AppendSource, SpoolSource, remove_spool
 from buoy_daemon.stream import Stream
 from buoy_daemon.tail import Tail
+from buoy_daemon.unreadable import UnreadableSource
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +105,13 @@ class Registry:
             return
         try:
             tail.source = SpoolSource(folder, tail.logged, unseen_grace_s=self._unseen_grace_s)
+        except (CorruptFrame, FileNotFoundError) as error:
+            if Path(folder).exists() and not self._may_write(tail):
+                tail.source = UnreadableSource(folder, error)
+            else:
+                _tell_once(tail, error)
         except (OSError, CoreError) as error:
-            if Path(folder).exists():
-                log.error("the spool %s cannot be read now: %s", folder, error)
+            _tell_once(tail, error)
 
     # New writers
 
@@ -367,6 +372,13 @@ def _after(earlier_us: list[int], now_us: int) -> int:
     The server orders attempts by the second in which they began, and a later one hides the steps of an earlier one.
     """
     return max([now_us, *((begun // 1_000_000 + 1) * 1_000_000 for begun in earlier_us)])
+
+
+def _tell_once(tail: Tail, error: Exception) -> None:
+    """Logs why a spool cannot be read now, unless it is gone altogether. It is tried again every second."""
+    if tail.trouble != str(error) and Path(tail.entry.spool_dir).exists():
+        tail.trouble = str(error)
+        log.error("the spool %s cannot be read now: %s", tail.entry.spool_dir, error)
 
 
 def _has_log(run_dir: Path) -> bool:

@@ -31,6 +31,7 @@ from buoy_daemon.log_end import writer_end_in_log
 from buoy_daemon.stop import StopOrder
 from buoy_daemon.stream_log import StreamLog, explain, now_us
 from buoy_daemon.tail import Tail, missing_report
+from buoy_daemon.unreadable import UnreadableSource
 from buoy_daemon.version import version
 
 log = logging.getLogger(__name__)
@@ -367,7 +368,10 @@ class Stream:
             return end.state or v1.RUN_STATE_FINISHED
         dropped = tail.source.dropped if tail.source else 0
         faults.point("end.before_record")
-        self.append_own([records.writer_crashed(tail.writer_id, time_us=now_us(), dropped=dropped)])
+        own = [records.writer_crashed(tail.writer_id, time_us=now_us(), dropped=dropped)]
+        if isinstance(tail.source, UnreadableSource):
+            own.insert(0, tail.source.report(tail.logged, now_us()))
+        self.append_own(own)
         faults.point("end.after_record")
         log.info("writer %s of run %s ended without a word", tail.writer_id.hex(), self.entry.run.run_id)
         return v1.RUN_STATE_CRASHED

@@ -36,6 +36,8 @@ class Tail:
     """There seems to be more, but it cannot be read: the end of a spool that a power cut has damaged."""
     read_any: bool = False
     """Whether this daemon has read of it; if not, only the log knows how its records end so far."""
+    trouble: str = ""
+    """Why its spool could not be read at the last try."""
     drops: Drops = field(default_factory=Drops)
     end: v1.WriterEnd | None = None
     """The WriterEnd that its last chunk ended with."""
@@ -98,8 +100,8 @@ class Tail:
 
 
 def missing_report(begin: int, end: int) -> Chunk:
-    """A chunk that stands for spool bytes which were deleted and are in no log."""
-    text = f"{end - begin} bytes of a spool are gone; the log that held them was deleted"
+    """A chunk that stands for spool bytes which are in no log, and whose segment is gone or has a damaged header."""
+    text = f"{end - begin} bytes of a spool are in no log, and their segment was deleted or cannot be read"
     log.error("%s", text)
     return _report("spool_missing", text, {"bytes": end - begin}, begin, end)
 

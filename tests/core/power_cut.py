@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 PAGE = 4096
 
@@ -112,7 +113,7 @@ class Disk:
     def images(self, chance: random.Random, most: int = 64) -> Iterator[Image]:
         """Every file system that may be left, or `most` of them by chance if there are more."""
         for names in self._names_left():
-            files = {path: file for path, file in names.items() if path.endswith((".wal", ".tmp"))}
+            files = {path: file for path, file in names.items() if not Path(path).is_dir()}
             written = {path: subsets(file.unsynced_pages(), chance, most) for path, file in files.items()}
             for choice in itertools.product(*written.values()):
                 image = {
@@ -139,3 +140,28 @@ def subsets(pages: list[int], chance: random.Random, most: int) -> list[tuple[in
 def cut(file: File, data: bytes, chance: random.Random) -> bytes:
     """The same with the file's size not grown as far; never below what was synced."""
     return data[: chance.randint(min(len(file.synced), len(data)), len(data))]
+
+
+def spool_image(moments: list[bytes], chance: random.Random) -> bytes:
+    """A spool's segment after a power cut and a restart of the machine.
+
+    Nobody syncs it: the kernel writes each page when it likes, so any of them is what it was at any moment, or empty.
+
+    Args:
+        moments: the segment's whole content at several moments of its life, the first one when it got its name.
+        chance: decides.
+    """
+    data = bytearray(len(moments[0]))
+    lost = chance.choice((0.03, 0.1, 0.4))
+    for at in range(0, len(data), PAGE):
+        chosen = chance.choice([*moments, b""]) if chance.random() < lost else moments[-1]
+        data[at : at + PAGE] = chosen[at : at + PAGE].ljust(min(PAGE, len(data) - at), b"\0")
+    return of_another_boot(bytes(data))
+
+
+def of_another_boot(segment: bytes) -> bytes:
+    """The segment with the boot id of no machine; one without a header stays as it is."""
+    if not any(segment[:80]):
+        return segment
+    head = segment[:56] + bytes(16) + segment[72:76]
+    return head + crc32(head).to_bytes(4, "little") + segment[80:]

@@ -11,16 +11,19 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import buoy_core
 import pytest
 from buoy_core import Chunk, wal
 from buoy_core.block import KIND_DATA
+from buoy_core.errors import CorruptFrame
 from buoy_core.wal import Damage, WalReader, WalWriter
+from buoy_daemon import files
 
-from tests.core.core_cases import STREAM_ID, WRITER_ID
-from tests.core.power_cut import Disk, Image
+from tests.core.core_cases import STREAM_ID, WRITER_ID, Spool
+from tests.core.power_cut import PAGE, Disk, Image, of_another_boot, spool_image
 
 OTHER_WRITER = bytes(reversed(WRITER_ID))
 WRITERS = [WRITER_ID, OTHER_WRITER]
@@ -238,3 +241,85 @@ def test_a_new_log_and_its_folders_have_lasting_names(tmp_path: Path, disk: Disk
         log.path,
     ):
         assert str(path) in disk.lasting
+
+
+# Spools. Nobody syncs them: they bring back what the kernel has written by itself.
+
+
+def test_spools_after_a_restart(core: ModuleType, tmp_path: Path, seed: int) -> None:
+    """Two segments, each page as it was at any moment: a prefix comes back, or the hole in it is reported."""
+    chance = random.Random(seed)
+    spool = Spool(core, tmp_path / "spool", segment_bytes=6 * PAGE)
+    moments: dict[str, list[bytes]] = {}
+    count = 0
+    while len(moments) < 2 or count % 40:
+        spool.writer.log({"n": count, "pad": "x" * chance.randrange(300)})
+        count += 1
+        if count % 10 == 0 or len(spool.segments()) > len(moments):
+            for segment in spool.segments():
+                moments.setdefault(segment.name, []).append(segment.read_bytes())
+    whole = {name: of_another_boot(versions[-1]) for name, versions in moments.items()}
+    assert rows_after(core, whole, tmp_path / "image") == (list(range(count)), 0)
+    outcomes: Counter[str] = Counter()
+    for _ in range(150):
+        image = {name: spool_image(versions, chance) for name, versions in moments.items()}
+        if chance.random() < 0.5:
+            # The second segment's name did not survive.
+            del image["00000001.seg"]
+        found, reported = rows_after(core, image, tmp_path / "image")
+        assert found == sorted(set(found))
+        assert reported or found == list(range(len(found)))
+        outcomes["reported" if reported else "all" if len(found) == count else "prefix"] += 1
+    print(outcomes)
+    assert min(outcomes["reported"], outcomes["prefix"]) > 5
+
+
+def rows_after(core: ModuleType, image: Image, folder: Path) -> tuple[list[int], int]:
+    """The rows that a daemon would log, and how often it would report a loss."""
+    put(image, folder)
+    found: list[int] = []
+    reported = 0
+    try:
+        reader = core.SpoolReader(str(folder))
+    except CorruptFrame:
+        return found, 1
+    reported += reader.offset > 0
+    while True:
+        try:
+            chunk = reader.read()
+        except CorruptFrame:
+            reported += 1
+            if not reader.skip_damage():
+                break
+            continue
+        if chunk is None:
+            break
+        rows = core.decode_rows(chunk.payload)
+        found += [int(value) for value in memoryview(rows.value).cast("d")]
+    reader.close()
+    return found, reported
+
+
+# Small files that are replaced as a whole.
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_small_files_are_old_or_new_or_known_to_be_damaged(
+    tmp_path: Path, disk: Disk, durable: bool, monkeypatch: Any
+) -> None:
+    """The index is durable. ack.json and run.json need not be: their readers take any damage for no file."""
+    chance = random.Random(5)
+    monkeypatch.setattr(files, "os", disk)
+    path, old, new = tmp_path / "some.json", {"value": "old" * 3000}, {"value": "new" * 3000}
+    files.write_json(path, old, durable=True, fault="index")
+    images: list[Image] = []
+    disk.after_call = lambda: images.extend(disk.images(chance))
+    files.write_json(path, new, durable=durable, fault="index")
+    after = list(disk.images(chance))
+    forget(monkeypatch)
+    found = [files.read_json(put(image, tmp_path / "image") / path.name) for image in images]
+    assert all(value in (old, new, None) for value in found)
+    assert old in found
+    if durable:
+        assert None not in found
+        assert all(files.read_json(put(image, tmp_path / "image") / path.name) == new for image in after)
