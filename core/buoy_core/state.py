@@ -101,8 +101,7 @@ def spool_root(folder: Path) -> Path:
 def outbox_root(folder: Path, host: str) -> Path:
     """The folder of the spools that are sent over gRPC.
 
-    When such a writer has died, a daemon of the same host moves its spool to the others. On another host a pid says
-    nothing about whether it has.
+    When such a writer has died, a daemon that can tell moves its spool to the others.
     """
     return folder / "outbox" / host.replace("/", "_")
 

@@ -168,6 +168,34 @@ class WalWriter:
         payload = buoy_core.join_records([event])
         self._append(KIND_GAP, payload, records, writer_id, spool=(spool_begin, spool_end), time_us=time_us)
 
+    def append_tables(self, writer_id: bytes, tables: bytes, spool_end: int, *, time_us: int) -> None:
+        """Appends a tables block: what is needed to understand a writer's later rows, lost with an earlier log.
+
+        Args:
+            writer_id: whose.
+            tables: WriterStart and KeyDef records, each after its length.
+            spool_end: how far that log held the writer's spool.
+            time_us: the present time.
+
+        Raises:
+            OSError: as for `append`.
+        """
+        count = len(buoy_core.split_records(tables))
+        with self._lock:
+            self._check_sound()
+            spool = (spool_end, spool_end)
+            self._write(self._block(KIND_TABLES, tables, count, writer_id, spool, time_us))
+            self._offsets[writer_id] = max(self.offset_of(writer_id), spool_end)
+        self._tables.add(writer_id, tables)
+
+    @property
+    def tables(self) -> dict[bytes, bytes]:
+        """The table records of each live writer, each after its length."""
+        return {
+            writer_id: buoy_core.join_records(list(records))
+            for writer_id, records in self._tables.by_writer.items()
+        }
+
     def forget(self, writer_id: bytes) -> None:
         """The writer has ended: later segments need not repeat its tables."""
         self._tables.forget(writer_id)

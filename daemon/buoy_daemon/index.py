@@ -1,9 +1,10 @@
 """Which streams this machine has, and where: what a restarted daemon needs before it looks at any log.
 
     STATE_DIR/streams/<stream id>.json      a stream that is open or not yet uploaded
+    STATE_DIR/streams/<stream id>.position, .tables   see shadow.py
     STATE_DIR/streams/done/<run hash>.json  the last finished stream of a run: its attempt, and whose spools it took
 
-An entry is written before its log exists, and everything after that is idempotent. Positions are not kept here: the
+An entry is written before its log exists, and everything after that is idempotent. Positions are not kept in it: the
 log knows which offsets it holds, and the server knows which sequence it expects.
 """
 
@@ -21,6 +22,7 @@ from buoy_proto import v1
 from google.protobuf.message import DecodeError
 
 from buoy_daemon.files import read_json, write_json
+from buoy_daemon.shadow import Shadow
 
 log = logging.getLogger(__name__)
 
@@ -148,9 +150,14 @@ class Index:
 
     def finish(self, entry: StreamEntry) -> None:
         """Moves the entry of a stream that needs nothing more to where only its run's next attempt looks."""
+        self.shadow(entry).remove()
         faults.point("done.before_rename")
         self._path(entry).replace(self._done_path(entry.key))
         faults.point("done.after_rename")
+
+    def shadow(self, entry: StreamEntry) -> Shadow:
+        """What the stream's log said last."""
+        return Shadow(self._folder, entry.stream_id)
 
     def last_done(self, key: RunKey) -> StreamEntry | None:
         """The run's last finished stream on this machine."""

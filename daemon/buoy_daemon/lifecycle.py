@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import secrets
 import signal
 import sys
@@ -28,6 +27,7 @@ from buoy_daemon.files import write_text
 from buoy_daemon.index import Index
 from buoy_daemon.lock import Lock, take_lock
 from buoy_daemon.options import Options
+from buoy_daemon.outbox import Outbox
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry
 from buoy_daemon.sampler.thread import Sampler
@@ -112,7 +112,7 @@ class _Daemon:
         folder = options.state_dir
         spools = state.spool_root(folder)
         spools.mkdir(mode=0o700, exist_ok=True)
-        outbox = state.outbox_root(folder, platform.node())
+        outbox = Outbox(folder / "outbox", spools)
         self._progress = Progress()
         self._credentials = Credentials(folder)
         machine_id = _machine_id(folder)

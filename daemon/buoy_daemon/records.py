@@ -44,9 +44,12 @@ def stream_start(
 
 def writer_crashed(writer_id: bytes, *, time_us: int, dropped: int) -> bytes:
     """The daemon's word for the end of a writer that could not say it itself."""
-    end = v1.WriterEnd(
-        writer_id=writer_id, state=v1.RUN_STATE_CRASHED, time_unix_us=time_us, records_dropped=dropped
-    )
+    return writer_end(writer_id, v1.RUN_STATE_CRASHED, time_us=time_us, dropped=dropped)
+
+
+def writer_end(writer_id: bytes, state: int, *, time_us: int, dropped: int = 0) -> bytes:
+    """How a writer ended."""
+    end = v1.WriterEnd(writer_id=writer_id, state=state, time_unix_us=time_us, records_dropped=dropped)  # type: ignore[arg-type]
     return v1.Record(writer_end=end).SerializeToString()
 
 

@@ -59,8 +59,12 @@ class Stream:
     ) -> None:
         self.entry = entry
         self.tails = {writer_id: Tail(writer_id, item) for writer_id, item in entry.writers.items()}
-        self.next_seq = entry.final_seq
-        self.synced_seq = entry.final_seq
+        self._shadow = index.shadow(entry)
+        position = self._shadow.position()
+        for writer_id, offset in position.offsets.items():
+            if writer_id in self.tails:
+                self.tails[writer_id].synced = offset
+        self.next_seq = self.synced_seq = max(entry.final_seq, position.seq)
         self.acked_seq = 0
         self.unsynced_since: float | None = None
         self.closed = entry.closed
@@ -69,6 +73,8 @@ class Stream:
         """Why the log cannot be written now; empty if it can."""
         self.stop: StopOrder | None = None
         """A request to stop that its writers have to hear of."""
+        self.log_is_short = False
+        """Whether the uploader has missed records that must be in the log."""
         self.is_new = False
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
@@ -124,11 +130,9 @@ class Stream:
         try:
             if opened.next_seq == 0:
                 self._begin(opened)
-            lost = self.synced_seq - opened.next_seq
-            if lost > 0:
-                opened.append_gap(lost, _deletion(self.entry.run_dir, lost))
+            self._mend(opened)
             for tail in self.tails.values():
-                tail.restart(tail.synced if lost > 0 else opened.offset_of(tail.writer_id))
+                tail.restart(max(tail.synced, opened.offset_of(tail.writer_id)))
         except BaseException:
             opened.close()
             raise
@@ -136,6 +140,55 @@ class Stream:
         self._log = opened
         self.next_seq, self.synced_seq = opened.next_seq, max(self.synced_seq, opened.synced_seq)
         self.unsynced_since = time.monotonic() if opened.next_seq > opened.synced_seq else None
+
+    def _mend(self, opened: StreamLog) -> None:
+        """Has a log go on where the one before it ended, if somebody has deleted that. Raises LogTrouble."""
+        lost = self.synced_seq - opened.next_seq
+        if lost > 0:
+            opened.append_gap(lost, _deletion(self.entry.run_dir, lost))
+            self._defined_keys.clear()
+        if lost > 0 or any(opened.offset_of(tail.writer_id) < tail.synced for tail in self.tails.values()):
+            for writer_id, tables in self._shadow.tables():
+                if writer_id in self.tails:
+                    opened.append_tables(writer_id, tables, self.tails[writer_id].synced)
+        self._shadow.set_tables(opened.tables)
+
+    def restore(self) -> None:
+        """Replaces what is missing of a closed stream's log by a gap, so that the server hears of it.
+
+        Its writers' ends are told again: they may have been in there. Raises LogTrouble.
+        """
+        self.log_is_short = False
+        opened = StreamLog(self.wal_dir, self.stream_id, self._log_segment_bytes)
+        self._log = opened
+        if opened.next_seq == 0:
+            self._begin(opened)
+        whole = opened.next_seq >= self.synced_seq
+        self._mend(opened)
+        if not whole:
+            self.append_own(
+                [
+                    records.writer_end(writer_id, entry.state, time_us=now_us())
+                    for writer_id, entry in self.entry.writers.items()
+                ]
+            )
+        self.sync()
+        self.entry.final_seq = self.next_seq
+        self._save()
+        self.suspend()
+
+    def catch_up(self) -> None:
+        """Goes on where the server is, which has more than the log: that is not the one it was. Raises LogTrouble."""
+        opened = self._opened()
+        text = (
+            f"the server has {self.acked_seq} records of this log, which has only {opened.next_seq}: it is an older "
+            "copy, or lost its end together with the state folder; it goes on behind that"
+        )
+        log.error("%s: %s", self.entry.run_dir, text)
+        details = {"server": self.acked_seq, "log": opened.next_seq}
+        event = records.event("log_behind", text, details, level=v1.LEVEL_ERROR, time_us=now_us())
+        opened.append_gap(self.acked_seq - opened.next_seq, event)
+        self.append_own([event])
 
     def _begin(self, opened: StreamLog) -> None:
         self.is_new = self.synced_seq == 0
@@ -263,6 +316,8 @@ class Stream:
     def _append(self, tail: Tail, chunk: Chunk) -> None:
         opened = self._opened()
         opened.append(chunk, tail.writer_id)
+        if chunk.tables:
+            self._shadow.add_tables(tail.writer_id, chunk.tables)
         self._appended(opened)
         tail.took(chunk)
 
@@ -326,6 +381,8 @@ class Stream:
         seq = opened.next_seq
         logged = [(tail, tail.logged) for tail in self.tails.values()]
         opened.sync()
+        # Before anything is sent or released: a log that is made again must not begin below what the server has.
+        self._shadow.note_position(seq, {tail.writer_id: offset for tail, offset in logged})
         self.synced_seq = seq
         self.unsynced_since = None
         for tail, offset in logged:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from buoy_core import Chunk
 from buoy_core.errors import CoreError
-from buoy_core.format import WAL_SEGMENT_BYTES
+from buoy_core.format import WAL_SEGMENT_BYTES, ZERO_ID
 from buoy_core.wal import WalWriter
 
 from buoy_daemon.errors import LogTrouble
@@ -64,6 +64,18 @@ class StreamLog:
             self._wal.append_gap(lost, event, time_us=now_us())
         except (OSError, CoreError) as error:
             raise LogTrouble(explain(error)) from error
+
+    def append_tables(self, writer_id: bytes, tables: bytes, spool_end: int) -> None:
+        """Appends table records of a writer that were lost with a former log. Raises LogTrouble."""
+        try:
+            self._wal.append_tables(writer_id, tables, spool_end, time_us=now_us())
+        except (OSError, CoreError) as error:
+            raise LogTrouble(explain(error)) from error
+
+    @property
+    def tables(self) -> dict[bytes, bytes]:
+        """The table records of each live writer."""
+        return {writer_id: tables for writer_id, tables in self._wal.tables.items() if writer_id != ZERO_ID}
 
     def forget(self, writer_id: bytes) -> None:
         """The writer has ended."""

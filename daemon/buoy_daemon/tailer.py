@@ -22,7 +22,7 @@ from buoy_proto import v1
 
 from buoy_daemon import records
 from buoy_daemon.errors import LogTrouble, UnclearSpool
-from buoy_daemon.outbox import collect_outbox
+from buoy_daemon.outbox import Outbox
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, open_streams
 from buoy_daemon.stop import StopOrder
@@ -86,7 +86,7 @@ class Tailer(threading.Thread):
         self,
         registry: Registry,
         spool_root: Path,
-        outbox: Path,
+        outbox: Outbox,
         progress: Progress,
         uploads: UploadQueue,
         *,
@@ -293,9 +293,19 @@ class Tailer(threading.Thread):
             stream.say_alive()
             if stream.is_open:
                 self._look_at(stream, now)
+        self._restore(now)
         self._registry.tidy(now)
         if self.heartbeats is not None:
             self.heartbeats.live([stream for stream in open_streams(self._registry) if stream.living])
+
+    def _restore(self, now: float) -> None:
+        """Sees to logs that are not what they were: deleted before all was sent, or an older copy."""
+        for stream in list(self._registry.streams.values()):
+            if stream.is_open and stream.acked_seq > stream.next_seq:
+                self._guarded(stream, now, stream.catch_up)
+            if stream.closed and stream.log_is_short and not stream.finished:
+                self._guarded(stream, now, stream.restore)
+                self._uploads.wake(stream)
 
     def _look_at(self, stream: Stream, now: float) -> None:
         self._registry.connect(stream)
@@ -331,7 +341,7 @@ class Tailer(threading.Thread):
         """
         now = time.monotonic()
         self._spool_root.mkdir(mode=0o700, exist_ok=True)
-        collect_outbox(self._outbox, self._spool_root)
+        self._outbox.collect()
         for folder in sorted(self._spool_root.iterdir()):
             writer_id = _writer_id(folder.name)
             if writer_id is None:

@@ -178,6 +178,7 @@ class Lane:
             if batch is None:
                 # The log is damaged up to its end, or it was deleted and is another one now.
                 shipment.reader = None
+                stream.log_is_short = True
                 plan.not_before = time.monotonic() + 1.0
                 return
             faults.point("upload.before_send")
@@ -186,6 +187,8 @@ class Lane:
             self._apply(shipment, outcome, blocks=batch.blocks)
 
     def _batch(self, shipment: Shipment) -> Batch | None:
+        if not shipment.stream.wal_dir.is_dir():
+            return None
         if shipment.reader is None:
             shipment.reader = WalReader(str(shipment.stream.wal_dir))
         return cut_batch(
