@@ -27,6 +27,16 @@ def load_token(data_dir: Path) -> str:
             f"the token file {path} cannot be read ({error}); make it readable or delete it for a new token"
         ) from error
     token = secrets.token_urlsafe(24)
+    try:
+        _write(path, token)
+    except OSError as error:
+        raise StartError(
+            f"the token file {path} cannot be written ({error.strerror}); make room, or choose another --data-dir"
+        ) from error
+    return token
+
+
+def _write(path: Path, token: str) -> None:
     temporary = path.with_suffix(".tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -34,7 +44,6 @@ def load_token(data_dir: Path) -> str:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
-    return token
 
 
 def publish_token(base_url: str, token: str) -> None:

@@ -45,3 +45,7 @@ class TooLarge(Refused):
 
 class Busy(Refused):
     """The server has too much to do; the same request may succeed later."""
+
+
+class StorageTrouble(Refused):
+    """The server's disk is full, or fails; the same request may succeed once somebody has seen to that."""

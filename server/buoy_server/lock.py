@@ -6,6 +6,7 @@ however that ends. Nothing is written to the folder before the lock is held.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
@@ -40,8 +41,10 @@ class FolderLock:
                 f"another server{by} uses the data folder {folder}; "
                 "stop that one or choose another folder with --data-dir"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        # Who has it is for people; on a full disk the lock itself is enough.
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         """Lets another server have the folder. May be called once."""

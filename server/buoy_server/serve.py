@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from types import FrameType
 
 import uvicorn
+from buoy_core.repeats import Repeats
 
 from buoy_server.access import load_token, publish_token
 from buoy_server.config import Options
@@ -136,7 +137,8 @@ class _Server(uvicorn.Server):
 
 
 def configure_logging() -> None:
-    """Warnings and errors go to stderr; nothing that is logged holds an address with a query."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    """Warnings and errors go to stderr, each once in a while; nothing that is logged holds an address with a query."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(Repeats())
+    text = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], format=text)

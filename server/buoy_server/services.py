@@ -19,6 +19,7 @@ from buoy_server.metrics.store import MetricsStore
 from buoy_server.objects import open_objects
 from buoy_server.query.history import HistoryQuery
 from buoy_server.query.series import SeriesQuery
+from buoy_server.storage import Storage, folders_of
 
 
 @dataclass
@@ -75,7 +76,12 @@ def open_services(options: Options) -> Services:
         metadata=metadata,
         engine=engine,
         objects=objects,
-        ingest=Ingest(metadata, MetricsStore(engine), changed),
+        ingest=Ingest(
+            metadata,
+            MetricsStore(engine),
+            changed,
+            Storage(folders_of(options.metadata_url, options.metrics_url)),
+        ),
         series=SeriesQuery(metadata, reader),
         history=HistoryQuery(metadata, reader),
         broadcaster=broadcaster,

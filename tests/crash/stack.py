@@ -158,6 +158,14 @@ class Stack:
                 return None
             raise
 
+    def post(self, path: str, body: bytes, content_type: str) -> Any:
+        """What an API path answers to a body. Raises urllib's HTTPError."""
+        key = json.loads((self.folder / "state/credentials.json").read_text())[self.base_url]["api_key"]
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
+        request = urllib.request.Request(f"{self.base_url}/api/v1/{path}", body, headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return json.load(answer)
+
     def run(self, run_id: str) -> dict[str, Any] | None:
         """The run as the server shows it, or None."""
         run: dict[str, Any] | None = self.get(f"p/local:crash/runs/{run_id}")

@@ -28,6 +28,7 @@ from buoy_server.ingest.statistics import tallies
 from buoy_server.ingest.streams import Owner, StreamCache, StreamState, load_position, load_state
 from buoy_server.metadata.engine import Metadata
 from buoy_server.metrics.store import MetricsStore
+from buoy_server.storage import Storage
 
 BITS_METRICS, BITS_STATE, BITS_CONFIG, BITS_SYSTEM, BITS_EVENTS = 1, 2, 4, 32, 64
 
@@ -53,6 +54,7 @@ class Ingest:
     metadata: Metadata
     metrics: MetricsStore
     listener: Listener
+    storage: Storage = field(default_factory=lambda: Storage(()))
     counters: Counters = field(default_factory=Counters)
 
     def __post_init__(self) -> None:
@@ -73,7 +75,11 @@ class Ingest:
             Refused: See its subclasses; nothing was changed.
         """
         blocks = read_body(bytes.fromhex(stream_id), body)
-        with self._streams.turn(stream_id), self.metadata.stream_turn(stream_id):
+        with (
+            self._streams.turn(stream_id),
+            self.storage.watched(),
+            self.metadata.stream_turn(stream_id),
+        ):
             next_seq = self._append(stream_id, blocks)
         self.counters.uploads += 1
         self.counters.blocks += len(blocks)

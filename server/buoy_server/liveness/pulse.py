@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
+from buoy_server.errors import StorageTrouble
 from buoy_server.liveness.attention import Attention
 from buoy_server.liveness.signs import Changed, find_silent, mark_back, mark_missing, note_signs
 from buoy_server.liveness.stops import open_stops
@@ -130,7 +131,7 @@ class Pulse:
             self._wake.clear()
             try:
                 await self._tick()
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, StorageTrouble) as error:
                 # Full, away, or busy for too long. Nobody shall be missed for what could not be noted.
                 self._attention.lost()
                 _log.warning("signs of life cannot be noted now: %s", str(error).splitlines()[0])

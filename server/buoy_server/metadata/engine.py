@@ -17,12 +17,13 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.sql.schema import Table
 
-from buoy_server.errors import StartError
+from buoy_server.errors import StartError, StorageTrouble
 from buoy_server.metadata.migrations import migrate
 from buoy_server.metadata.schema import SERVER
+from buoy_server.storage import trouble_of
 
 _EPOCH_BITS = 52  # JavaScript reads it as a number.
 
@@ -53,13 +54,22 @@ class Metadata:
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that writes; durable when the block has ended, rolled back when it raises."""
-        with (
-            self._writing,
-            self.engine.connect().execution_options(buoy_write=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
+        """A transaction that writes; durable when the block has ended, rolled back when it raises.
+
+        Raises:
+            StorageTrouble: The disk is full or fails; nothing was changed.
+        """
+        try:
+            with (
+                self._writing,
+                self.engine.connect().execution_options(buoy_write=True) as connection,
+                connection.begin(),
+            ):
+                yield connection
+        except DBAPIError as error:
+            if trouble := trouble_of(error, "metadata"):
+                raise trouble from error
+            raise
 
     @contextmanager
     def stream_turn(self, stream_id: str) -> Iterator[None]:
@@ -124,6 +134,8 @@ def open_metadata(url: str) -> Metadata:
         raise StartError(
             f"--metadata-url is not a database URL ({error}); use sqlite:///PATH or postgresql://..."
         ) from error
+    except StorageTrouble as error:
+        raise StartError(f"the metadata in {where} cannot be opened: {error.detail}") from error
     except (OperationalError, OSError) as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise StartError(

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from buoy_server.errors import Busy, StartError
+from buoy_server.metrics.guard import WriteGuard
 from buoy_server.metrics.tables import claim, migrate
 
 _CLIENTS = 4
@@ -34,8 +35,9 @@ _CLIENT_SETTINGS = {
 class MetricsEngine:
     """A pool of clients of one ClickHouse engine. Thread-safe."""
 
-    def __init__(self, clients: list[Client]) -> None:
+    def __init__(self, clients: list[Client], guard: WriteGuard | None = None) -> None:
         self._clients = clients
+        self._guard = guard
         self._idle: queue.LifoQueue[Client] = queue.LifoQueue()
         for client in clients:
             self._idle.put(client)
@@ -56,8 +58,23 @@ class MetricsEngine:
         finally:
             self._idle.put(client)
 
+    @contextmanager
+    def inserting(self, token: str) -> Iterator[str]:
+        """Around one insert; gives the deduplication token to insert with.
+
+        Raises:
+            StorageTrouble: What was inserted may not be there.
+        """
+        if self._guard is None:
+            yield token
+            return
+        with self._guard.insert(token) as salted:
+            yield salted
+
     def close(self) -> None:
         """Closes all clients; the embedded engine ends with the last one."""
+        if self._guard is not None:
+            self._guard.close()
         for client in self._clients:
             client.close()
 
@@ -83,7 +100,9 @@ def open_engine(url: str, epoch: int) -> MetricsEngine:
     try:
         migrate(first, where)
         claim(first, epoch, where)
-        return MetricsEngine([first, *(_connect(url) for _ in range(_CLIENTS - 1))])
+        clients = [first, *(_connect(url) for _ in range(_CLIENTS - 1))]
+        guard = WriteGuard(_connect(url), Path(unquote(parts.path))) if parts.scheme == "chdb" else None
+        return MetricsEngine(clients, guard)
     except StartError:
         first.close()
         raise

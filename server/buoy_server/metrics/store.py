@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from clickhouse_connect.driver.exceptions import ClickHouseError
 from numpy.typing import NDArray
 
 from buoy_server.metrics.engine import MetricsEngine
 from buoy_server.metrics.native import Column, encode_block
 from buoy_server.metrics.tables import POINTS, TEXTS
+from buoy_server.storage import trouble_of
 
 
 @dataclass
@@ -105,9 +107,15 @@ class MetricsStore:
         return found[0], found[1]
 
     def _insert(self, table: str, block: bytes, token: str) -> None:
-        with self.engine.client() as client:
-            settings = {"insert_deduplication_token": token}
-            client.raw_insert(table, self._names[table], block, settings=settings, fmt="Native")
+        """One part, or nothing. Raises StorageTrouble if the disk is full or fails."""
+        try:
+            with self.engine.inserting(token) as salted, self.engine.client() as client:
+                settings = {"insert_deduplication_token": salted}
+                client.raw_insert(table, self._names[table], block, settings=settings, fmt="Native")
+        except (ClickHouseError, RuntimeError) as error:
+            if trouble := trouble_of(error, "metrics"):
+                raise trouble from error
+            raise
 
 
 def _names(columns: tuple[Column, ...]) -> list[str]:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from buoy_server.errors import Busy, Conflict, Malformed, Missing, TooLarge
+from buoy_server.errors import Busy, Conflict, Malformed, Missing, StorageTrouble, TooLarge
 from buoy_server.services import Services
 from buoy_server.web import about, control, history, live, panels, reading, static, uploads
 from buoy_server.web.auth import TokenGate
@@ -77,7 +77,7 @@ def make_app(services: Services, token: str) -> Starlette:
         routes=[*_API, *_PAGES],
         middleware=[Middleware(TokenGate, token=token)],
         exception_handlers={
-            **dict.fromkeys((Malformed, Missing, Conflict, TooLarge, Busy), refused),
+            **dict.fromkeys((Malformed, Missing, Conflict, TooLarge, Busy, StorageTrouble), refused),
             HTTPException: http_error,
             Exception: unexpected,
         },

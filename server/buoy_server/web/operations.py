@@ -26,7 +26,7 @@ _PROBLEMS = {
     404: "What was asked for does not exist",
     409: "The request does not fit the present state",
     413: "Larger than the server takes at once",
-    503: "Busy; the same request may succeed later",
+    503: "Busy, or the disk is full; the same request may succeed later",
 }
 
 _PATH = {

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from buoy_server.errors import Busy, Conflict, Malformed, Missing, Refused, TooLarge
+from buoy_server.errors import Busy, Conflict, Malformed, Missing, Refused, StorageTrouble, TooLarge
 
 _STATUS: dict[type[Refused], tuple[int, str]] = {
     Malformed: (400, "The request is wrong"),
@@ -17,7 +17,9 @@ _STATUS: dict[type[Refused], tuple[int, str]] = {
     Conflict: (409, "The request does not fit"),
     TooLarge: (413, "Too large"),
     Busy: (503, "Busy"),
+    StorageTrouble: (503, "The server cannot store anything now"),
 }
+_RETRY_AFTER_S = {"storage_full": 5, "storage_failed": 5}
 
 _log = logging.getLogger("buoy_server")
 
@@ -32,7 +34,7 @@ def problem(status: int, title: str, code: str, detail: str, **extra: object) ->
         "detail": detail,
         **extra,
     }
-    headers = {"Retry-After": "1"} if status == 503 else {}
+    headers = {"Retry-After": str(_RETRY_AFTER_S.get(code, 1))} if status == 503 else {}
     return Response(json.dumps(document), status, headers, "application/problem+json")
 
 
