@@ -155,3 +155,13 @@ def test_json_that_is_too_deep_is_text() -> None:
         assert json.loads(from_json(text)) == text
     fits = "[" * DEPTH_MAX + "]" * DEPTH_MAX
     assert from_json(fits) == fits
+
+
+def test_names_that_no_address_can_have(server: ServerProcess) -> None:
+    # A run without a name in its address was taken in and never seen again.
+    blank = Stream("  ", project="strange-names")
+    answer = server.client.post(blank.path, content=blank.blocks[0])
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_record")
+    dots = Stream("..", project=".", entity="...")
+    server.client.post(dots.path, content=dots.blocks[0]).raise_for_status()
+    assert server.client.get("/api/v1/p/---:-/runs/--").status_code == 200

@@ -66,7 +66,7 @@ def check_start(start: v1.StreamStart, stream_id: str) -> None:
         raise Malformed(
             "mislabelled_block", f"The stream's first record belongs to stream {start.stream_id.hex()}."
         )
-    if not start.run.run_id:
+    if not path_name(start.run.run_id):
         raise Malformed("bad_record", "The stream's first record names no run.")
 
 
@@ -180,8 +180,9 @@ def _run(
 
 
 def path_name(name: str) -> str:
-    """A name as it can stand in an address: the separators and control characters become dashes."""
+    """A name as it can stand in an address: separators and control characters become dashes, and so do mere dots."""
     safe = "".join(
         "-" if character in "/:\\?#" or not character.isprintable() else character for character in name
     )
-    return safe.strip()[:_NAME_CHARACTERS_MAX]
+    safe = safe.strip()[:_NAME_CHARACTERS_MAX]
+    return "-" * len(safe) if safe.strip(".") == "" else safe
