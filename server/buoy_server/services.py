@@ -19,6 +19,7 @@ from buoy_server.metrics.store import MetricsStore
 from buoy_server.objects import open_objects
 from buoy_server.query.history import HistoryQuery
 from buoy_server.query.series import SeriesQuery
+from buoy_server.query.summaries import Summaries
 from buoy_server.storage import Storage, folders_of
 
 
@@ -32,6 +33,7 @@ class Services:
     ingest: Ingest
     series: SeriesQuery
     history: HistoryQuery
+    summaries: Summaries
     broadcaster: Broadcaster
     pulse: Pulse
 
@@ -84,6 +86,7 @@ def open_services(options: Options) -> Services:
         ),
         series=SeriesQuery(metadata, reader),
         history=HistoryQuery(metadata, reader),
+        summaries=Summaries(reader),
         broadcaster=broadcaster,
         pulse=pulse,
     )

@@ -195,6 +195,6 @@ def test_the_points_of_a_whole_run_are_described(services: Services) -> None:
     services.ingest.append(stream.stream_id.hex(), b"".join(stream.blocks))
     with services.metadata.read() as connection:
         project = find_project(connection, "local:described")
-        run = describe_run(connection, project, stream.info.run_id)
+        run = describe_run(connection, services.summaries, project, stream.info.run_id)
     last = {writer["rank"]: writer["last_step"] for writer in run["writers"]}  # type: ignore[attr-defined]
     assert last == {rank: max(row["_step"] for row in expected if row["_rank"] == rank) for rank in last}

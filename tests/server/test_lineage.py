@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from buoy_core.format import ZERO_ID
 from buoy_proto import v1
 from buoy_server.ingest.attempts import EPOCH_S, number_of
 from buoy_server.query.catalogue import find_project, find_run, list_keys
@@ -91,7 +92,7 @@ def streams_of(run: ToldRun, project: str) -> list[Stream]:
             branch=branch,
         )
         writer = stream.writer()
-        writer.log([(step, {"loss": value}) for step, value in attempt.points])
+        writer.log([(step, {"loss": value, "word": f"w{step}:{value}"}) for step, value in attempt.points])
         streams.append(stream)
     return streams
 
@@ -153,7 +154,7 @@ def invent(rng: random.Random) -> list[ToldRun]:
     return family
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(12))
 def test_curve_of_a_family_of_runs(services: Services, seed: int) -> None:
     """However the uploads come in, and whichever machine they come from."""
     rng = random.Random(seed)
@@ -169,6 +170,38 @@ def test_curve_of_a_family_of_runs(services: Services, seed: int) -> None:
         panel = PanelRequest(1, ["loss"], [run.name], pixels=4096, superseded=True)
         _, *parts = services.series.answer(f"local:{project}", panel).series
         assert {part.attempt: raw(part) for part in parts} == superseded(run)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_summary_of_a_family_of_runs(services: Services, seed: int) -> None:
+    """No aggregate knows of a step that was superseded, taken back, or logged by the parent after the fork."""
+    rng = random.Random(1000 + seed)
+    project = f"lineage-{secrets.token_hex(4)}"
+    family = invent(rng)
+    streams = [stream for run in family for stream in streams_of(run, project)]
+    for stream in streams:
+        definition = v1.MetricDef(name="loss", summary=["min", "max", "mean", "first", "last"])
+        stream.add([v1.Record(metric=definition)], ZERO_ID)
+    rng.shuffle(streams)
+    send(services, *streams)
+    with services.metadata.read() as connection:
+        found = find_project(connection, f"local:{project}")
+        summaries = {
+            run.name: describe_run(connection, services.summaries, found, run.name)["summary"]
+            for run in family
+        }
+    for run in family:
+        expected = curve(run)
+        if not expected:
+            assert summaries[run.name] == {}
+            continue
+        values = [expected[step] for step in sorted(expected)]
+        summary: Any = summaries[run.name]
+        assert summary["loss"] == {
+            "min": min(values), "max": max(values), "mean": pytest.approx(sum(values) / len(values)),
+            "first": values[0], "last": values[-1],
+        }  # fmt: skip
+        assert summary["word"] == f"w{max(expected)}:{values[-1]}"
 
 
 def test_fork_draws_buckets_over_the_seam(services: Services) -> None:
@@ -218,7 +251,9 @@ def test_streams_of_one_launch_are_one_attempt_on_every_machine(services: Servic
         node.writer(rank % 2, world_size=2).end()
     send(services, *nodes)
     with services.metadata.read() as connection:
-        run: Any = describe_run(connection, find_project(connection, f"local:{project}"), "r")
+        run: Any = describe_run(
+            connection, services.summaries, find_project(connection, f"local:{project}"), "r"
+        )
     assert [attempt["attempt"] for attempt in run["attempts"]] == [1, 2]
     assert [attempt["started_us"] for attempt in run["attempts"]] == [
         START_US + SECOND_US,

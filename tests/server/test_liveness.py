@@ -16,12 +16,16 @@ from buoy_server.metadata.engine import Metadata
 from buoy_server.query.catalogue import find_project
 from buoy_server.query.run_page import describe_run
 from buoy_server.query.runs import RunsRequest, list_runs
+from buoy_server.query.summaries import Summaries
 
 from tests.server.streams import START_US, Stream
 
 S = 1_000_000
 NOW = START_US + 86_400 * S
 GRACE = 180 * S
+
+# No run here logs the same steps twice, so nobody asks for points.
+SUMMARIES = Summaries(None)  # type: ignore[arg-type]
 
 
 def send(ingest: Ingest, *streams: Stream) -> None:
@@ -31,7 +35,7 @@ def send(ingest: Ingest, *streams: Stream) -> None:
 
 def run_of(metadata: Metadata, run_id: str = "r") -> dict[str, Any]:
     with metadata.read() as connection:
-        return describe_run(connection, find_project(connection, "local:p"), run_id)
+        return describe_run(connection, SUMMARIES, find_project(connection, "local:p"), run_id)
 
 
 def codes(run: dict[str, Any]) -> list[str]:
@@ -72,7 +76,9 @@ def test_a_silent_machine_and_its_return(metadata: Metadata, ingest: Ingest) -> 
     assert (event["code"], event["level"], event["details"]["host"]) == ("machine_missing", "error", "node7")
     assert "node7 for 181 s" in event["text"]
     with metadata.read() as connection:
-        listed = list_runs(connection, find_project(connection, "local:p"), RunsRequest(columns=["state"]))
+        listed = list_runs(
+            connection, SUMMARIES, find_project(connection, "local:p"), RunsRequest(columns=["state"])
+        )
     assert listed["columns"] == {"state": ["crashed"]}
     (row,) = beat(metadata, NOW + 2 * GRACE, stream)
     assert mark_back(metadata, row, NOW + 2 * GRACE) is not None

@@ -12,12 +12,14 @@ from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.liveness.stops import describe_stop
 from buoy_server.metadata.schema import ATTEMPTS, EVENTS, GAPS, METRIC_DEFS, NOTICES, STREAMS, WRITERS
 from buoy_server.query.catalogue import Project, find_run
-from buoy_server.query.summaries import summaries
+from buoy_server.query.summaries import Summaries
 
 _EVENTS_MAX = 1000
 
 
-def describe_run(connection: Connection, project: Project, run_id: str) -> dict[str, object]:
+def describe_run(
+    connection: Connection, summaries: Summaries, project: Project, run_id: str
+) -> dict[str, object]:
     """A run with its config, summary, attempts, writers, losses and events. Values are tagged JSON.
 
     Raises:
@@ -46,7 +48,7 @@ def describe_run(connection: Connection, project: Project, run_id: str) -> dict[
         "heartbeat_us": run.heartbeat_us,
         "rev": run.rev,
         "config": json.loads(run.config),
-        "summary": summaries(connection, [run.id])[run.id],
+        "summary": summaries.of(connection, [run.id])[run.id],
         "metrics": [
             json.loads(row.definition)
             for row in connection.execute(

@@ -14,7 +14,7 @@ from buoy_server.jsonvalues import untag
 from buoy_server.metadata.schema import RUNS
 from buoy_server.query.catalogue import Project
 from buoy_server.query.filters import ABSENT, check_key, compile_filter, keys_of
-from buoy_server.query.summaries import summaries
+from buoy_server.query.summaries import Summaries
 
 LIMIT_MAX = 1000
 DEFAULT_COLUMNS = (
@@ -44,7 +44,9 @@ class RunsRequest:
     limit: int = 100
 
 
-def list_runs(connection: Connection, project: Project, request: RunsRequest) -> dict[str, object]:
+def list_runs(
+    connection: Connection, summaries: Summaries, project: Project, request: RunsRequest
+) -> dict[str, object]:
     """The matching runs: total, ids, and the columns with tagged JSON values, null where a run has none.
 
     Raises:
@@ -56,14 +58,16 @@ def list_runs(connection: Connection, project: Project, request: RunsRequest) ->
     columns = [check_key(column) for column in request.columns]
     asked = keys_of(request.filter) | {check_key(key) for key, _ in request.sort}
     rows = list(connection.execute(select(RUNS).where(RUNS.c.project == project.id)))
-    lookups = {row.id: lookup for row, lookup in zip(rows, _lookups(connection, rows, asked), strict=True)}
+    lookups = {
+        row.id: lookup for row, lookup in zip(rows, _lookups(connection, summaries, rows, asked), strict=True)
+    }
     chosen = [row for row in rows if matches(lookups[row.id])]
     # The last key of the list is the least important; sorting is stable, so it goes first. The id settles the rest.
     chosen.sort(key=lambda row: row.run_id)
     for key, descending in reversed(request.sort):
         chosen.sort(key=_order(lookups, key), reverse=descending)
     page = chosen[request.offset : request.offset + request.limit]
-    shown = _lookups(connection, page, set(columns))
+    shown = _lookups(connection, summaries, page, set(columns))
     return {
         "rev": project.rev,
         "total": len(chosen),
@@ -93,7 +97,10 @@ def _order(
 
 
 def _lookups(
-    connection: Connection, rows: Sequence[Row[tuple[object, ...]]], keys: set[str]
+    connection: Connection,
+    summaries: Summaries,
+    rows: Sequence[Row[tuple[object, ...]]],
+    keys: set[str],
 ) -> list[Callable[[str], object]]:
     """For each run a function from key to value. Configs are parsed and summaries read only if a key asks for them."""
     wants_config = any(key.startswith("config.") for key in keys)
@@ -106,7 +113,7 @@ def _lookups(
             for n in range(1, len(parts) + 1)
         }
     )
-    found = summaries(connection, [row.id for row in rows], names) if names else {}
+    found = summaries.of(connection, [row.id for row in rows], names) if names else {}
     return [
         _lookup(row, json.loads(row.config) if wants_config else {}, found.get(row.id, {})) for row in rows
     ]

@@ -9,46 +9,36 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sqlalchemy import Connection, Row, select
 
 from buoy_server.metadata.engine import digest
-from buoy_server.metadata.schema import KEYS, METRIC_DEFS, SERIES, SUMMARY_VALUES
+from buoy_server.metadata.schema import METRIC_DEFS, SUMMARY_VALUES
+from buoy_server.metrics.reader import MetricsReader
+from buoy_server.query.logged import Logged, logged_of
 
 _IN_MAX = 500
 
 
-@dataclass(frozen=True)
-class Logged:
-    """What is known of one key of one run in one attempt at its winning rank. Values are tagged JSON."""
+class Summaries:
+    """Answers what the summaries of runs are. Thread-safe."""
 
-    attempt: int
-    stream: int
-    seq: int
-    first_step: int
-    last_step: int
-    first: object
-    last: object
-    minimum: float | None
-    maximum: float | None
-    total: float
-    finite: int
+    def __init__(self, reader: MetricsReader) -> None:
+        self._reader = reader
 
-
-def summaries(
-    connection: Connection, runs: Sequence[int], keys: Sequence[str] | None = None
-) -> dict[int, dict[str, object]]:
-    """The summary of each run as tagged JSON values; only some keys if given."""
-    found: dict[int, dict[str, object]] = {run: {} for run in runs}
-    for begin in range(0, len(runs), _IN_MAX):
-        part = list(runs[begin : begin + _IN_MAX])
-        logged = _logged(connection, part, keys)
-        definitions = _definitions(connection, part)
-        by_hand = _by_hand(connection, part, keys)
-        for run in part:
-            found[run] = merge(logged[run], definitions[run], by_hand[run])
-    return found
+    def of(
+        self, connection: Connection, runs: Sequence[int], keys: Sequence[str] | None = None
+    ) -> dict[int, dict[str, object]]:
+        """The summary of each run as tagged JSON values; only some keys if given."""
+        found: dict[int, dict[str, object]] = {run: {} for run in runs}
+        for begin in range(0, len(runs), _IN_MAX):
+            part = list(runs[begin : begin + _IN_MAX])
+            logged = logged_of(connection, self._reader, part, keys)
+            definitions = _definitions(connection, part)
+            by_hand = _by_hand(connection, part, keys)
+            for run in part:
+                found[run] = merge(logged[run], definitions[run], by_hand[run])
+        return found
 
 
 def merge(
@@ -104,48 +94,6 @@ def _logged_later(item: Logged, row: Row[tuple[object, ...]]) -> bool:
     if item.attempt != row.attempt:
         return item.attempt > int(row.attempt)
     return item.stream == row.stream and item.seq > int(row.seq)
-
-
-def _logged(
-    connection: Connection, runs: list[int], keys: Sequence[str] | None
-) -> dict[int, dict[str, Logged]]:
-    chosen = (
-        select(SERIES, KEYS.c.name)
-        .join(KEYS, KEYS.c.id == SERIES.c.key)
-        .where(SERIES.c.run.in_(runs), KEYS.c.system == 0)
-        .order_by(KEYS.c.name, SERIES.c.rank, SERIES.c.attempt)
-    )
-    if keys is not None:
-        chosen = chosen.where(KEYS.c.digest.in_([digest(key) for key in keys]))
-    ranks: dict[tuple[int, str], list[Row[tuple[object, ...]]]] = defaultdict(list)
-    for row in connection.execute(chosen):
-        rows = ranks[row.run, row.name]
-        if not rows or rows[0].rank == row.rank:
-            rows.append(row)
-    found: dict[int, dict[str, Logged]] = defaultdict(dict)
-    for (run, name), rows in ranks.items():
-        found[run][name] = _join(rows)
-    return found
-
-
-def _join(rows: Sequence[Row[tuple[object, ...]]]) -> Logged:
-    """Attempts of one series as one. A later attempt that has the key decides its last value."""
-    first, last = rows[0], rows[-1]
-    minima = [row.minimum for row in rows if row.minimum is not None]
-    maxima = [row.maximum for row in rows if row.maximum is not None]
-    return Logged(
-        attempt=last.attempt,
-        stream=last.last_stream,
-        seq=last.last_seq,
-        first_step=first.first_step,
-        last_step=last.last_step,
-        first=json.loads(first.first_value),
-        last=json.loads(last.last_value),
-        minimum=min(minima, default=None),
-        maximum=max(maxima, default=None),
-        total=sum(row.total for row in rows),
-        finite=sum(row.finite for row in rows),
-    )
 
 
 def _definitions(connection: Connection, runs: list[int]) -> dict[int, dict[str, dict[str, object]]]:

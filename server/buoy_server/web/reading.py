@@ -51,7 +51,12 @@ async def runs(request: Request) -> Response:
 
     def answer() -> dict[str, object]:
         with services.metadata.read() as connection:
-            return list_runs(connection, find_project(connection, request.path_params["project"]), asked)
+            return list_runs(
+                connection,
+                services.summaries,
+                find_project(connection, request.path_params["project"]),
+                asked,
+            )
 
     found = await run_in_threadpool(answer)
     return JSONAnswer(
@@ -91,7 +96,7 @@ def run(request: Request) -> Response:
     services: Services = request.app.state.services
     with services.metadata.read() as connection:
         project = find_project(connection, request.path_params["project"])
-        found = describe_run(connection, project, request.path_params["run"])
+        found = describe_run(connection, services.summaries, project, request.path_params["run"])
     return tagged(request, {"epoch": services.metadata.epoch} | found)
 
 
