@@ -39,6 +39,9 @@ MESSAGE_BYTES_MAX = 80 << 20
 THREADS_MAX = 1024
 JOB_TIMEOUT_S = 4.0
 PROGRESS_S = 0.2
+TROUBLE_PATIENCE_S = 3.0
+"""How long Close reports on a log that cannot be written. A disk may stay full, and whoever waits for it is a program
+that could end."""
 FOREVER_S = 10.0 * 365 * 86400
 
 
@@ -154,11 +157,12 @@ class Service:
         return v1.FlushResponse(done=self._wait(safe, timeout_s, context))
 
     def close(self, request: v1.CloseRequest, context: grpc.ServicerContext) -> Iterator[v1.CloseProgress]:
-        """Reports until an offset is safe."""
+        """Reports until an offset is safe, or until it is clear that the log cannot be written for a while."""
         stream, tail = self._find(request.writer_id, context)
         on_disk = Safety(stream, tail, request.offset, v1.DURABILITY_DISK)
         wanted = Safety(stream, tail, request.offset, request.durability)
         self._hurry(tail, request.offset)
+        well_at = time.monotonic()
         while context.is_active():
             self._wait(wanted if on_disk.reached() else on_disk, PROGRESS_S, context)
             done = wanted.reached() or (wanted.hopeless and on_disk.reached())
@@ -169,7 +173,9 @@ class Service:
                 server_answers=self._uploader.last_known(stream.entry.base_url),
                 log_error=stream.trouble,
             )
-            if done:
+            if not stream.trouble:
+                well_at = time.monotonic()
+            if done or (not on_disk.reached() and time.monotonic() - well_at > TROUBLE_PATIENCE_S):
                 return
 
     def _find(self, writer_id: bytes, context: grpc.ServicerContext) -> tuple[Stream, Tail]:

@@ -125,6 +125,8 @@ def test_a_run_that_ends_while_the_logs_disk_is_full(tmp_path: Path) -> None:
         wait_until(lambda: trainer.said("cannot be written now"), "the terminal")
         took_s = trainer.finish()
         assert took_s < 15, trainer.output()
+        assert trainer.said("its last records are safe in") == 1, trainer.output()
+        assert trainer.said("No space left on device") == 1
         disk.free()
         check_outcome(stack, trainer)
 

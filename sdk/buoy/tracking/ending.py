@@ -143,6 +143,11 @@ def _whereabouts(run: Run, progress: v1.CloseProgress | None) -> str:
     kept = f"kept in {run.dir}"
     if run.offline or progress is None:
         return kept
+    if progress.log_error and not progress.on_disk:
+        return (
+            f"its last records are safe in {run._recorder.directory}, because the log in {run.dir} cannot be written "  # type: ignore[attr-defined]
+            f"({progress.log_error}); the daemon writes them as soon as it can"
+        )
     waiting = progress.records - progress.records_acked
     if waiting <= 0:
         return f"all of it is on the server: {run.url}"
