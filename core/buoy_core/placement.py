@@ -87,6 +87,19 @@ def local_folders(wanted: Path) -> list[Path]:
     return [Path(parent) / name for parent in LOCAL_PARENTS]
 
 
+def leftovers(wanted: Path, used: Path) -> list[Path]:
+    """Other places where the state folder was for a time, and where something waits for a daemon."""
+    return [folder for folder in (wanted, *local_folders(wanted)) if folder != used and _has_work(folder)]
+
+
+def _has_work(folder: Path) -> bool:
+    try:
+        work = any((folder / "spool").iterdir()) or any((folder / "streams").glob("*.json"))
+    except OSError:
+        return False
+    return work and is_private(folder) and not refusal(folder)
+
+
 def refusal(folder: Path) -> str:
     """Makes `folder` (0700) and says why it is no place for spools; empty if it is one."""
     kind = remote_kind(folder)

@@ -6,6 +6,7 @@ handler that waits occupies its thread, so there are many; a thread that has not
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -70,8 +71,12 @@ class Service:
 
     # Status
 
-    def status(self, _request: v1.StatusRequest, _context: grpc.ServicerContext) -> v1.StatusResponse:
+    def status(self, request: v1.StatusRequest, _context: grpc.ServicerContext) -> v1.StatusResponse:
         """Version, health and all runs."""
+        if request.look:
+            self._uploader.hurry()
+            with contextlib.suppress(JobTimeout):
+                self._tailer.call(lambda: self._tailer.scan(eager=True)).result(JOB_TIMEOUT_S)
         return v1.StatusResponse(
             version=version(),
             protocol=DAEMON_PROTOCOL,
@@ -81,6 +86,9 @@ class Service:
             runs=[self._run_status(stream) for stream in list(self._registry.streams.values())],
             rss_bytes=psutil.Process().memory_info().rss,
             core=implementation(),
+            waiting=[
+                v1.WaitingSpool(path=path, reason=reason) for path, reason in self._tailer.unclear_spools()
+            ],
         )
 
     def _run_status(self, stream: Stream) -> v1.RunStatus:
@@ -260,6 +268,7 @@ def _writer_status(tail: Tail) -> v1.WriterStatus:
         state=tail.entry.state,  # type: ignore[arg-type]
         committed_offset=tail.committed,
         logged_offset=tail.logged,
+        alive=tail.alive and not tail.ended,
         records_dropped=tail.drops.seen,
     )
 

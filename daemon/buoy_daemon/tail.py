@@ -32,6 +32,8 @@ class Tail:
     flush_to: int = -1
     """Someone waits until this offset is synced."""
     last_cut: float = float("-inf")
+    alive: bool = False
+    """Whether its process was there when that was looked at last."""
     exhausted: bool = False
     """There seems to be more, but it cannot be read: the end of a spool that a power cut has damaged."""
     read_any: bool = False

@@ -321,7 +321,8 @@ class Tailer(threading.Thread):
         source = tail.source
         if source is None:
             return not Path(tail.entry.spool_dir).exists()
-        if source.alive():
+        tail.alive = source.alive()
+        if tail.alive:
             return False
         tail.look()
         return tail.waiting_bytes <= BLOCK_BYTES
@@ -334,10 +335,18 @@ class Tailer(threading.Thread):
         self._progress.notify()
         self._next_look = 0.0
 
-    def scan(self) -> None:
+    def unclear_spools(self) -> list[tuple[str, str]]:
+        """The spools that wait because they cannot be assigned, and why."""
+        waiting = [(self._spool_root / name, item.reason) for name, item in list(self._unclear.items())]
+        return [(str(folder), reason) for folder, reason in waiting if folder.exists()]
+
+    def scan(self, *, eager: bool = False) -> None:
         """Adopts the spools that no one told the daemon about, and removes those that are done with.
 
         In the tail thread only.
+
+        Args:
+            eager: try those again too that could not be assigned a moment ago.
         """
         now = time.monotonic()
         self._spool_root.mkdir(mode=0o700, exist_ok=True)
@@ -348,11 +357,15 @@ class Tailer(threading.Thread):
                 continue
             known = self._registry.find(writer_id)
             if known is None:
-                self._adopt(folder, now)
+                self._adopt(folder, now, eager=eager)
             elif not known[1].entry.spool_dir:
                 self._take_over(*known, folder)
             elif known[1].ended:
                 self._look_again(*known, folder)
+        if eager:
+            for stream in open_streams(self._registry):
+                for tail in stream.live_tails():
+                    tail.look()
 
     def _take_over(self, stream: Stream, tail: Tail, folder: Path) -> None:
         try:
@@ -366,9 +379,9 @@ class Tailer(threading.Thread):
         except (OSError, CoreError, LogTrouble) as error:
             log.warning("the spool %s waits: %s", folder, error)
 
-    def _adopt(self, folder: Path, now: float) -> None:
+    def _adopt(self, folder: Path, now: float, *, eager: bool) -> None:
         unclear = self._unclear.get(folder.name, Unclear())
-        if now < unclear.retry_at:
+        if now < unclear.retry_at and not eager:
             return
         try:
             self._registry.adopt_spool(folder)

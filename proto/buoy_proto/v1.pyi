@@ -310,11 +310,13 @@ class StreamStart(_message.Message):
     def __init__(self, stream_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., machine_id: _Optional[str] = ..., host: _Optional[str] = ..., time_unix_us: _Optional[int] = ..., daemon_version: _Optional[str] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ...) -> None: ...
 
 class StatusRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("look",)
+    LOOK_FIELD_NUMBER: _ClassVar[int]
+    look: bool
+    def __init__(self, look: _Optional[bool] = ...) -> None: ...
 
 class StatusResponse(_message.Message):
-    __slots__ = ("version", "protocol", "pid", "started_unix_us", "auto_started", "runs", "rss_bytes", "core")
+    __slots__ = ("version", "protocol", "pid", "started_unix_us", "auto_started", "runs", "rss_bytes", "core", "waiting")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
@@ -323,6 +325,7 @@ class StatusResponse(_message.Message):
     RUNS_FIELD_NUMBER: _ClassVar[int]
     RSS_BYTES_FIELD_NUMBER: _ClassVar[int]
     CORE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
     version: str
     protocol: int
     pid: int
@@ -331,7 +334,16 @@ class StatusResponse(_message.Message):
     runs: _containers.RepeatedCompositeFieldContainer[RunStatus]
     rss_bytes: int
     core: str
-    def __init__(self, version: _Optional[str] = ..., protocol: _Optional[int] = ..., pid: _Optional[int] = ..., started_unix_us: _Optional[int] = ..., auto_started: _Optional[bool] = ..., runs: _Optional[_Iterable[_Union[RunStatus, _Mapping]]] = ..., rss_bytes: _Optional[int] = ..., core: _Optional[str] = ...) -> None: ...
+    waiting: _containers.RepeatedCompositeFieldContainer[WaitingSpool]
+    def __init__(self, version: _Optional[str] = ..., protocol: _Optional[int] = ..., pid: _Optional[int] = ..., started_unix_us: _Optional[int] = ..., auto_started: _Optional[bool] = ..., runs: _Optional[_Iterable[_Union[RunStatus, _Mapping]]] = ..., rss_bytes: _Optional[int] = ..., core: _Optional[str] = ..., waiting: _Optional[_Iterable[_Union[WaitingSpool, _Mapping]]] = ...) -> None: ...
+
+class WaitingSpool(_message.Message):
+    __slots__ = ("path", "reason")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    reason: str
+    def __init__(self, path: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class RunStatus(_message.Message):
     __slots__ = ("run", "attempt", "run_dir", "writers", "next_seq", "acked_seq", "upload_state", "upload_error", "url", "log_error")
@@ -358,13 +370,14 @@ class RunStatus(_message.Message):
     def __init__(self, run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., run_dir: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[WriterStatus, _Mapping]]] = ..., next_seq: _Optional[int] = ..., acked_seq: _Optional[int] = ..., upload_state: _Optional[str] = ..., upload_error: _Optional[str] = ..., url: _Optional[str] = ..., log_error: _Optional[str] = ...) -> None: ...
 
 class WriterStatus(_message.Message):
-    __slots__ = ("writer_id", "rank", "pid", "state", "committed_offset", "logged_offset", "records_dropped")
+    __slots__ = ("writer_id", "rank", "pid", "state", "committed_offset", "logged_offset", "alive", "records_dropped")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     LOGGED_OFFSET_FIELD_NUMBER: _ClassVar[int]
+    ALIVE_FIELD_NUMBER: _ClassVar[int]
     RECORDS_DROPPED_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     rank: int
@@ -372,8 +385,9 @@ class WriterStatus(_message.Message):
     state: RunState
     committed_offset: int
     logged_offset: int
+    alive: bool
     records_dropped: int
-    def __init__(self, writer_id: _Optional[bytes] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., committed_offset: _Optional[int] = ..., logged_offset: _Optional[int] = ..., records_dropped: _Optional[int] = ...) -> None: ...
+    def __init__(self, writer_id: _Optional[bytes] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., committed_offset: _Optional[int] = ..., logged_offset: _Optional[int] = ..., alive: _Optional[bool] = ..., records_dropped: _Optional[int] = ...) -> None: ...
 
 class OpenRequest(_message.Message):
     __slots__ = ("spool_dir", "writer", "api_key", "protocol")

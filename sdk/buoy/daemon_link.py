@@ -213,9 +213,9 @@ class DaemonLink:
         """Ends the connection; gRPC's threads follow within a second."""
         self._channel.close()
 
-    def status(self, timeout_s: float = _CALL_TIMEOUT_S) -> v1.StatusResponse:
-        """Health, version and runs of the daemon."""
-        return self._call("Status", self._v1.StatusRequest(), self._v1.StatusResponse, timeout_s)  # type: ignore[no-any-return]
+    def status(self, timeout_s: float = _CALL_TIMEOUT_S, *, look: bool = False) -> v1.StatusResponse:
+        """Health, version and runs of the daemon; with `look` it sees first what lies around."""
+        return self._call("Status", self._v1.StatusRequest(look=look), self._v1.StatusResponse, timeout_s)  # type: ignore[no-any-return]
 
     def open(self, writer: v1.WriterStart, spool: str, api_key: str) -> v1.OpenResponse:
         """Tells the daemon about a writer; an empty `spool` announces the gRPC transport."""

@@ -259,6 +259,11 @@ class Uploader:
             lane.hurry(server_answers=True)
         return answers
 
+    def hurry(self) -> None:
+        """Has every server and stream tried now that is not busy."""
+        for lane in list(self._lanes.values()):
+            lane.hurry(server_answers=True)
+
     def last_known(self, base_url: str) -> bool:
         """Whether the server answered the last request, without asking it now."""
         return bool(base_url) and bool(self.lane(base_url).plan.answered)

@@ -9,7 +9,7 @@ import sys
 import click
 
 from buoy._version import __version__
-from buoy.cli import daemon, doctor, runs
+from buoy.cli import daemon, doctor, runs, sync
 from buoy.errors import Error
 
 
@@ -64,3 +64,4 @@ main.add_command(doctor.doctor)
 main.add_command(runs.runs)
 main.add_command(runs.show)
 main.add_command(runs.stop)
+main.add_command(sync.sync)

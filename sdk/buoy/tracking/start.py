@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from buoy_core.errors import CoreError
+from buoy_core.placement import leftovers
 from buoy_core.state import place_state_dir
 
 from buoy import ids
@@ -147,6 +148,8 @@ def _summon(messages: Messages) -> tuple[Path | None, Starter | None]:
     starter = Starter(state)
     try:
         starter.begin()
+        for other in leftovers(placement.wanted, state):
+            Starter(other).begin()
     except (CommError, OSError) as error:
         messages.warn_once("daemon", str(error))
     return state, starter
