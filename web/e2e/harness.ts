@@ -111,6 +111,12 @@ export class Server {
     }
   }
 
+  /** Runs Python against this server, with the repository's tests to import from. */
+  async python(code: string): Promise<void> {
+    const env = { ...environment(this.folder), BASE: this.base, TOKEN: this.token };
+    await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env });
+  }
+
   async stop(): Promise<void> {
     for (const logger of this.loggers) await logger.stop();
     await run(PYTHON, ["-m", "buoy", "daemon", "stop"], { env: environment(this.folder) }).catch(
@@ -128,6 +134,7 @@ function environment(folder: string): NodeJS.ProcessEnv {
     ...Object.fromEntries(own),
     BUOY_STATE_DIR: join(folder, "state"),
     BUOY_DIR: join(folder, "runs"),
+    BUOY_SERVER_CRASHED_AFTER: "10",
   };
 }
 

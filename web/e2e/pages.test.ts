@@ -109,6 +109,86 @@ describe("without any run", () => {
   });
 });
 
+/** A run with a damaged log, dropped rows, and a machine that was heard of once. */
+const LOSSY = `
+import os, httpx
+from buoy_proto import v1
+from tests.server.streams import Stream
+
+stream = Stream("lossy", project="digits", name="broken-mast-7", host="node7")
+writer = stream.writer()
+writer.log([(step, {"loss": 1 / (step + 1)}) for step in range(200)])
+stream.add_gap(1204, "1204 records are lost: /data/runs/lossy/wal/00000003.wal is damaged at byte 52428: checksum")
+writer.log([(step, {"loss": 1 / (step + 1)}) for step in range(1404, 1600)])
+for number in range(3):
+    text = "13 rows were dropped, because the disk of /tmp/state is full"
+    event = v1.Event(time_unix_us=stream.start_us + number, level=2 + number % 2, code="records_dropped", text=text)
+    stream.add([v1.Record(event=event)], writer.id)
+worker = stream.writer(1)
+ended = v1.WriterEnd(writer_id=worker.id, state=5, records_dropped=13)
+stream.add([v1.Record(writer_end=ended)], worker.id)
+headers = {"Authorization": "Bearer " + os.environ["TOKEN"]}
+with httpx.Client(base_url=os.environ["BASE"], headers=headers, trust_env=False) as client:
+    client.post(stream.path, content=b"".join(stream.blocks)).raise_for_status()
+    client.post("/api/v1/heartbeat", json={"streams": [stream.stream_id.hex()]}).raise_for_status()
+`;
+
+describe("with a run that lost something", () => {
+  const path = "local/digits/runs/lossy";
+
+  beforeAll(async () => {
+    await server.python(LOSSY);
+    await server.until<{ state: string }>(
+      `api/v1/p/local:digits/runs/lossy`,
+      (run) => run.state === "crashed",
+    );
+  });
+
+  it.each(LOOKS)("says so above the tabs, and tells what happened: $theme, $width px", async (look) => {
+    await check("events", `${path}?tab=events`, "text=is damaged at byte 52428", look, async (page) => {
+      const notice = await page.getByRole("status").textContent();
+      for (const part of [
+        "1\u2009204 records of this run are lost",
+        "13 rows were dropped",
+        "machine node7 since",
+      ])
+        expect(notice).toContain(part);
+      const rows = await page.locator("tbody tr").allTextContents();
+      expect(rows[0]).toContain("Nothing has been heard of machine node7");
+      expect(rows.filter((row) => row.includes("13 rows were dropped"))).toHaveLength(3);
+    });
+  });
+});
+
+describe("a run that is to stop", () => {
+  it("asks once more, says that it stops, and then how it ended", async () => {
+    const logger = server.logger();
+    await logger.tell({ init: { project: "stops", id: "long", name: "slow-tide-3" } });
+    await logger.tell({ log: { loss: 1 } });
+    const api = "api/v1/p/local:stops/runs/long";
+    type Found = { state: string; stop: { via: string } | null };
+    await server.until<Found>(api, (run) => run.state === "running");
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.goto(server.link("local/stops/runs/long"));
+    await page.getByRole("button", { name: "Stop run" }).click();
+    const dialog = page.getByRole("dialog", { name: "Stop slow-tide-3?" });
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    expect((await server.until<Found>(api, () => true)).stop).toBeNull();
+    await page.getByRole("button", { name: "Stop run" }).click();
+    await dialog.getByRole("button", { name: "Stop run" }).click();
+    // The process waits for its stdin and logs nothing, so it takes a second until it hears.
+    await page.getByText("Stopping: requested from the dashboard").waitFor();
+    expect(await page.getByRole("button", { name: "Stop run" }).count()).toBe(0);
+    await page.getByText("killed, stopped by request").waitFor();
+    const run = await server.until<Found>(api, (found) => found.state !== "running");
+    expect([run.state, run.stop?.via]).toEqual(["killed", "dashboard"]);
+    await page.getByRole("link", { name: "Events" }).click();
+    await page.getByText("Stop requested from the dashboard.").waitFor();
+    await page.close();
+    await logger.stop();
+  });
+});
+
 describe("with runs", () => {
   const id = "first-run";
   const keys = ["lr", "train/loss", "train/loss_spiky", "train/has_nan", "val/loss"];
@@ -133,7 +213,7 @@ describe("with runs", () => {
     const body = JSON.stringify({ columns: ["state"], limit: 100 });
     await server.until<{ total: number; columns: { state: string[] } }>(
       "api/v1/p/local:digits/runs:query",
-      (runs) => runs.total === 12 && runs.columns.state.filter((state) => state === "running").length === 1,
+      (runs) => runs.total === 13 && runs.columns.state.filter((state) => state === "running").length === 1,
       { method: "POST", body },
     );
     await server.until<{ keys: { key: string; kind: string; n: number }[] }>(
@@ -148,7 +228,7 @@ describe("with runs", () => {
   });
   it.each(LOOKS)("runs, $theme, $width px", async (look) => {
     await check("runs", "local/digits", "table a", look, async (page) => {
-      expect(await page.locator("tbody tr").count()).toBe(12);
+      expect(await page.locator("tbody tr").count()).toBe(13);
       expect(await page.locator("tbody").textContent()).toContain(HOSTILE);
     });
   });
@@ -163,6 +243,12 @@ describe("with runs", () => {
   });
   it.each(LOOKS)("system metrics of a run, $theme, $width px", async (look) => {
     await check("system", `local/digits/runs/${id}?tab=system`, "figure canvas", look, drawn);
+  });
+  it.each(LOOKS)("the question before a stop, $theme, $width px", async (look) => {
+    await check("stop", `local/digits/runs/${id}`, "text=Stop run", look, async (page) => {
+      await page.getByRole("button", { name: "Stop run" }).click();
+      await page.getByRole("dialog").waitFor();
+    });
   });
   it.each(LOOKS)("no chart matches, no such run: $theme, $width px", async (look) => {
     await check("no-match", `local/digits/runs/${id}?q=zzz`, "text=Clear filter", look);

@@ -8,6 +8,7 @@ const many = (n: number, one: string, other: string): string => (n === 1 ? one :
 export const t = {
   app: "buoy",
   skip: "Skip to content",
+  cancel: "Cancel",
   theme: { label: "Theme", auto: "Auto", light: "Light", dark: "Dark" },
 
   /** The state, and what is said of it where there is room. */
@@ -49,7 +50,7 @@ export const t = {
   },
 
   run: {
-    tabs: { charts: "Charts", overview: "Overview", system: "System" },
+    tabs: { charts: "Charts", overview: "Overview", system: "System", events: "Events" },
     tabsLabel: "Run views",
     step: (s: string) => `step ${s}`,
     steps: (from: string, to: string) => `steps ${from} to ${to}`,
@@ -98,8 +99,7 @@ export const t = {
     about: "About",
     writers: "Processes",
     attempts: "Attempts",
-    gaps: "Gaps",
-    events: "Events",
+    machines: "Machines",
     key: "Key",
     value: "Value",
     noConfig: "This run has no config.",
@@ -115,7 +115,7 @@ export const t = {
       created: "Created",
       ended: "Ended",
       duration: "Duration",
-      heartbeat: "Last heartbeat",
+      stop: "Stop",
       host: "Host",
     },
     rank: "Rank",
@@ -128,7 +128,50 @@ export const t = {
     attempt: "Attempt",
     started: "Started",
     ended: "Ended",
-    gap: (records: string) => `${records} records are missing:`,
+    seen: "Last heard of",
+    missing: "missing",
+  },
+
+  events: {
+    none: "Nothing out of the ordinary has happened to this run.",
+    gaps: "Gaps",
+    gap: (n: number, records: string) => `${records} ${many(n, "record", "records")}:`,
+    time: "Time",
+    level: "Level",
+    what: "What happened",
+    code: "Code",
+    levels: { info: "info", warn: "warning", error: "error" } as Record<string, string>,
+  },
+
+  /** What is said above the tabs of a run page. */
+  tidings: {
+    missing: (n: number, records: string, places: number) =>
+      `${records} ${many(n, "record", "records")} of this run ${many(n, "is", "are")} lost` +
+      `${places > 1 ? ` in ${places} places` : ""}: a log was damaged before it was sent.`,
+    dropped: (n: number, records: string) =>
+      `${records} ${many(n, "row was", "rows were")} dropped: there was no room for ${many(n, "it", "them")} on the disk.`,
+    more: "What happened",
+    silent: (host: string, since: string | null) =>
+      `Nothing has been heard of machine ${host || "?"}${since === null ? "" : ` since ${since}`}. ` +
+      "Its processes count as crashed until it is back.",
+    vias: {
+      dashboard: "from the dashboard",
+      api: "by the API",
+      cli: "by `buoy stop`",
+    } as Record<string, string>,
+    asked: (via: string, by: string, when: string) =>
+      `requested ${via}${by === "" ? "" : ` (${by})`}, ${when}`,
+    stopping: (via: string, by: string, when: string) =>
+      `Stopping: requested ${via}${by === "" ? "" : ` (${by})`}, ${when}. A machine that is out of reach is told when it is back.`,
+    notStopped: (why: string) => `The run could not be asked to stop: ${why}`,
+  },
+
+  stop: {
+    button: "Stop run",
+    title: (name: string) => `Stop ${name}?`,
+    text: "Its processes are interrupted as by Ctrl-C and may save what they have. A later resume of the run is not stopped.",
+    open: (live: boolean) => (live ? ", stopping…" : ", stop requested"),
+    byRequest: ", stopped by request",
   },
 
   states: {

@@ -115,7 +115,10 @@ describe("overview", () => {
           records_dropped: 7,
         },
       ],
-      gaps: [{ first_seq: 9, records: 1200, text: "damaged block" }],
+      stop: { requested_us: 1e15, via: "cli", by: "ada@laptop", open: false },
+      machines: [{ host: "node7", attempt: 2, seen_us: 1e15, missing_us: 1.1e15 }],
+      gaps: [],
+      events: [],
     };
     render(<Overview run={run} />, host);
     const text = host.textContent ?? "";
@@ -127,7 +130,9 @@ describe("overview", () => {
       "137",
       "9.0 s",
       "12\u2009345",
-      "1\u2009200 records are missing: damaged block",
+      "node7",
+      "missing",
+      "by `buoy stop` (ada@laptop)",
     ]) {
       expect(text).toContain(part);
     }

@@ -80,6 +80,15 @@ export const api = {
   run: (project: string, run: string, signal?: AbortSignal) =>
     get<Run>(`${of(project)}/runs/${encodeURIComponent(run)}`, signal),
 
+  /** Asks the processes of the run's present attempt to stop. */
+  async stop(project: string, run: string): Promise<void> {
+    await post(
+      `${of(project)}/runs/${encodeURIComponent(run)}/stop`,
+      { via: "dashboard" },
+      "application/json",
+    );
+  },
+
   keys(project: string, query: Record<string, string>, signal?: AbortSignal): Promise<Keys> {
     return get<Keys>(`${of(project)}/keys?${new URLSearchParams(query)}`, signal);
   },

@@ -57,6 +57,30 @@ export interface Gap {
   text: string;
 }
 
+/** What happened to a run, told by its processes, by a daemon, or by the server. */
+export interface Event {
+  time_us: number;
+  level: "info" | "warn" | "error";
+  code: string;
+  text: string;
+}
+
+/** A request to stop the present attempt; open until all of its processes have ended. */
+export interface Stop {
+  requested_us: number;
+  via: string;
+  by: string;
+  open: boolean;
+}
+
+/** What the server has heard of a machine, by its own clock. */
+export interface Machine {
+  host: string;
+  attempt: number;
+  seen_us: number | null;
+  missing_us: number | null;
+}
+
 export interface Run {
   id: string;
   entity: string;
@@ -77,8 +101,11 @@ export interface Run {
   summary: { readonly [key: string]: Json };
   metadata: { readonly [key: string]: Json };
   attempts: Attempt[];
+  stop: Stop | null;
+  machines: Machine[];
   writers: Writer[];
   gaps: Gap[];
+  events: Event[];
 }
 
 export interface MetricKey {
@@ -115,7 +142,7 @@ export interface PanelQuery {
 }
 
 /** Bits of a nudge: what of a run has changed. */
-export const CHANGED = { metrics: 1, state: 2, values: 4, system: 32 } as const;
+export const CHANGED = { metrics: 1, state: 2, values: 4, system: 32, events: 64 } as const;
 export const CHANGED_ALL = 0xffff;
 
 /** One SSE event, or one answer of the long poll. */

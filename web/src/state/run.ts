@@ -1,6 +1,6 @@
 /** State of a run page: the run's document, its metric keys, and the charts of both chart tabs. */
 import { batch, computed, effect, signal } from "@preact/signals";
-import { api } from "../data/api.ts";
+import { ApiError, api } from "../data/api.ts";
 import { CHANGED, type MetricKey, type Nudge, type Range, type Run, type XKind } from "../data/types.ts";
 import { bitsFor } from "./feed.ts";
 import { dataArrived, ended, follow } from "./live.ts";
@@ -8,8 +8,8 @@ import { Panels } from "./panels.ts";
 import { Resource } from "./resource.ts";
 import { queryWord, setQuery } from "./router.ts";
 
-export type Tab = "charts" | "overview" | "system";
-export const TABS: readonly Tab[] = ["charts", "overview", "system"];
+export type Tab = "charts" | "overview" | "system" | "events";
+export const TABS: readonly Tab[] = ["charts", "overview", "system", "events"];
 
 export const tab = computed<Tab>(() => TABS.find((name) => name === queryWord("tab")) ?? "charts");
 /** How the charts are looked at: part of the URL. */
@@ -44,6 +44,8 @@ export class RunPage {
   /** Keys by kind, sorted as they are shown; null until the first answer. */
   readonly keys = signal<readonly string[] | null>(null);
   readonly systemKeys = signal<readonly string[] | null>(null);
+  /** Why the last request to stop the run was not taken. */
+  readonly stopError = signal<ApiError | null>(null);
   private readonly catalogue: Resource<number>;
   private readonly known = new Map<string, MetricKey>();
   private keysRev = 0;
@@ -84,6 +86,17 @@ export class RunPage {
     return newest < 0 ? null : newest;
   });
 
+  /** Asks the run's processes to stop; how it goes on is in the run's document. */
+  async requestStop(): Promise<void> {
+    try {
+      await api.stop(`${this.entity}:${this.project}`, this.id);
+      this.stopError.value = null;
+    } catch (error) {
+      this.stopError.value = error instanceof ApiError ? error : new ApiError(-1, "bug", String(error));
+    }
+    this.run.changed();
+  }
+
   stop(): void {
     for (const stop of this.stops) stop();
     for (const part of [this.run, this.catalogue, this.charts, this.system]) part.stop();
@@ -97,8 +110,11 @@ export class RunPage {
     if (bits & CHANGED.metrics) this.charts.changed();
     if (bits & CHANGED.system) this.system.changed();
     if (bits & (CHANGED.metrics | CHANGED.system)) this.catalogue.changed();
-    // The header needs the document only when the state changes; its values are on the overview.
-    if (bits & CHANGED.state || (tab.peek() === "overview" && bits & (CHANGED.values | CHANGED.metrics))) {
+    // The header needs the document only when the state changes or something happens; its values are on the overview.
+    if (
+      bits & (CHANGED.state | CHANGED.events) ||
+      (tab.peek() === "overview" && bits & (CHANGED.values | CHANGED.metrics))
+    ) {
       this.run.changed();
     }
   }

@@ -91,7 +91,15 @@ function About({ run }: { run: Run }): JSX.Element {
       <Fact name={facts.created}>{when(run.created_us)}</Fact>
       <Fact name={facts.ended}>{when(run.ended_us)}</Fact>
       <Fact name={facts.duration}>{seconds === null ? null : format.duration(seconds)}</Fact>
-      <Fact name={facts.heartbeat}>{live ? when(run.heartbeat_us) : null}</Fact>
+      <Fact name={facts.stop}>
+        {run.stop === null
+          ? null
+          : t.tidings.asked(
+              t.tidings.vias[run.stop.via] ?? run.stop.via,
+              run.stop.by,
+              format.moment(run.stop.requested_us),
+            )}
+      </Fact>
       <Fact name={facts.host}>{hosts(run)}</Fact>
     </dl>
   );
@@ -174,6 +182,35 @@ function Attempts({ run }: { run: Run }): JSX.Element {
   );
 }
 
+function Machines({ run }: { run: Run }): JSX.Element {
+  return (
+    <table class={styles.wide}>
+      <thead>
+        <tr>
+          <th scope="col">{text.host}</th>
+          <th scope="col" class="num">
+            {text.attempt}
+          </th>
+          <th scope="col">{text.seen}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {run.machines.map((machine, i) => (
+          // A host may have several streams in an attempt; their order does not change.
+          <tr key={`${machine.attempt} ${machine.host} ${i}`}>
+            <td>{machine.host || "–"}</td>
+            <td class="num">{machine.attempt}</td>
+            <td class={machine.missing_us === null ? "" : styles.silent}>
+              {machine.seen_us === null ? "–" : format.moment(machine.seen_us)}
+              {machine.missing_us !== null && ` · ${text.missing}`}
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
 export function Overview({ run }: { run: Run }): JSX.Element {
   const configured = Object.keys(run.config).length > 0;
   return (
@@ -188,19 +225,11 @@ export function Overview({ run }: { run: Run }): JSX.Element {
         <Section title={text.about}>
           <About run={run} />
         </Section>
-        {run.gaps.length > 0 && (
-          <Section title={text.gaps}>
-            <ul class={styles.gaps}>
-              {run.gaps.map((gap) => (
-                <li key={gap.first_seq}>
-                  {text.gap(format.count(gap.records))} {gap.text}
-                </li>
-              ))}
-            </ul>
-          </Section>
-        )}
         <Section title={text.writers}>
           <Writers run={run} />
+        </Section>
+        <Section title={text.machines}>
+          <Machines run={run} />
         </Section>
         <Section title={text.attempts}>
           <Attempts run={run} />

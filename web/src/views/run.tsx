@@ -7,13 +7,16 @@ import { withQuery } from "../state/router.ts";
 import { type RunPage, TABS, tab } from "../state/run.ts";
 import { t } from "../strings.ts";
 import { Boundary } from "../ui/boundary.tsx";
+import { Confirm } from "../ui/confirm.tsx";
 import { DayMark } from "../ui/day-mark.tsx";
 import { Failure } from "../ui/notice.tsx";
 import { ChartsTab, SystemTab } from "./charts.tsx";
+import { EventsTab, told } from "./events.tsx";
 import { Overview } from "./overview.tsx";
 import styles from "./run.module.css";
 import { lasted } from "./runs.tsx";
 import { Shell } from "./shell.tsx";
+import { Tidings } from "./tidings.tsx";
 
 function Facts({ run, page }: { run: Run; page: RunPage }): JSX.Element {
   const live = run.state === "running";
@@ -21,14 +24,29 @@ function Facts({ run, page }: { run: Run; page: RunPage }): JSX.Element {
   const step = page.step.value;
   return (
     <p class={styles.facts}>
-      <span>{t.states[run.state] ?? run.state}</span>
+      <span>
+        {t.states[run.state] ?? run.state}
+        {run.stop !== null && (run.stop.open ? t.stop.open(live) : t.stop.byRequest)}
+      </span>
       {seconds !== null && <span class="mono">{format.duration(seconds)}</span>}
       {step !== null && <span class="mono">{t.run.step(format.count(step))}</span>}
     </p>
   );
 }
 
-function Tabs(): JSX.Element {
+function StopButton({ run, page }: { run: Run; page: RunPage }): JSX.Element | null {
+  if (run.state !== "running" || run.stop !== null) return null;
+  return (
+    <div class={styles.stop}>
+      <Confirm label={t.stop.button} title={t.stop.title(run.name)} onConfirm={() => void page.requestStop()}>
+        {t.stop.text}
+      </Confirm>
+    </div>
+  );
+}
+
+function Tabs({ run }: { run: Run }): JSX.Element {
+  const count = told(run);
   return (
     <nav class={styles.tabs} aria-label={t.run.tabsLabel}>
       {TABS.map((name) => (
@@ -40,6 +58,7 @@ function Tabs(): JSX.Element {
           aria-current={tab.value === name ? "page" : undefined}
         >
           {t.run.tabs[name]}
+          {name === "events" && count > 0 && <span class={styles.count}>{format.count(count)}</span>}
         </a>
       ))}
     </nav>
@@ -48,6 +67,7 @@ function Tabs(): JSX.Element {
 
 function Content({ page, run }: { page: RunPage; run: Run }): JSX.Element {
   if (tab.value === "overview") return <Overview run={run} />;
+  if (tab.value === "events") return <EventsTab run={run} />;
   return tab.value === "system" ? <SystemTab page={page} /> : <ChartsTab page={page} />;
 }
 
@@ -72,8 +92,10 @@ export function RunView({ page }: { page: RunPage }): JSX.Element {
               <span>{name}</span>
             </h1>
             <Facts run={run} page={page} />
+            <StopButton run={run} page={page} />
           </div>
-          <Tabs />
+          <Tidings run={run} page={page} />
+          <Tabs run={run} />
           <Boundary key={tab.value}>
             <Content page={page} run={run} />
           </Boundary>

@@ -1,0 +1,70 @@
+/** Events of a run: what its processes, their daemons and the server have to tell, the newest first. */
+import type { JSX } from "preact";
+import type { Event, Gap, Run } from "../data/types.ts";
+import * as format from "../format.ts";
+import { t } from "../strings.ts";
+import styles from "./events.module.css";
+
+const text = t.events;
+
+function Row({ event }: { event: Event }): JSX.Element {
+  return (
+    <tr>
+      <td class={styles.when}>{event.time_us > 0 ? format.moment(event.time_us) : "–"}</td>
+      <td class={styles[event.level]}>{text.levels[event.level] ?? event.level}</td>
+      <td class={styles.text}>{event.text}</td>
+      <td class={styles.code}>
+        <code>{event.code}</code>
+      </td>
+    </tr>
+  );
+}
+
+function Gaps({ gaps }: { gaps: readonly Gap[] }): JSX.Element {
+  return (
+    <section class={styles.gaps}>
+      <h2>{text.gaps}</h2>
+      <ul>
+        {gaps.map((gap) => (
+          <li key={`${gap.first_seq} ${gap.text}`}>
+            <span class={styles.error}>{text.gap(gap.records, format.count(gap.records))}</span>{" "}
+            <span class={styles.where}>{gap.text}</span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+/** How many things the tab has to tell. */
+export function told(run: Run): number {
+  return run.events.length + run.gaps.length;
+}
+
+export function EventsTab({ run }: { run: Run }): JSX.Element {
+  if (told(run) === 0) return <p class={styles.none}>{text.none}</p>;
+  return (
+    <>
+      {run.gaps.length > 0 && <Gaps gaps={run.gaps} />}
+      {run.events.length > 0 && (
+        <table class={styles.table}>
+          <thead>
+            <tr>
+              <th scope="col">{text.time}</th>
+              <th scope="col">{text.level}</th>
+              <th scope="col">{text.what}</th>
+              <th scope="col" class={styles.code}>
+                {text.code}
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {run.events.toReversed().map((event, i) => (
+              <Row key={`${event.time_us} ${event.code} ${run.events.length - i}`} event={event} />
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  );
+}
