@@ -88,10 +88,16 @@ class WalWriter:
         for name in os.listdir(self.directory):  # noqa: PTH208
             if name.endswith(".wal.tmp"):
                 os.unlink(f"{self.directory}/{name}")  # noqa: PTH108
-        if self._index >= 0:
-            self._reopen(state.end)
-        if self._index < 0 or not state.sound:
-            self._roll(time.time_ns() // 1000)
+        try:
+            if self._index >= 0:
+                self._reopen(state.end)
+            if self._index < 0 or not state.sound:
+                self._roll(time.time_ns() // 1000)
+        except BaseException:
+            # On a disk that stays full it is tried again and again.
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            raise
         self.synced_seq = self.next_seq
 
     def _agree(self, wanted: bytes | None, found: bytes | None) -> bytes:
@@ -204,8 +210,9 @@ class WalWriter:
         """Returns when everything appended before the call is on disk.
 
         Raises:
-            OSError: it may not be. The kernel may have thrown the data away, so from now on every append and sync
-                fails: open the log again, and read the spools again from where it ends.
+            OSError: it may not be. The kernel may have thrown the data away, and the next sync would not say so. So
+                from now on every append and sync fails, and `close` cuts the log back to what was synced before: open
+                it again, and read the spools again from where it ends.
         """
         with self._lock:
             self._check_sound()
@@ -234,6 +241,9 @@ class WalWriter:
             if self._broken is None:
                 self.sync()
         finally:
+            if self._broken is not None:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._descriptor, self._synced_size)
             os.close(self._descriptor)
             self._descriptor = -1
 
@@ -296,10 +306,14 @@ class WalWriter:
         self.size_bytes += len(block)
 
     def _roll(self, time_us: int) -> None:
-        """Begins the next segment. If that fails, everything is as before."""
+        """Begins the next segment. If that fails, everything is as before, or as after a failed `sync`."""
         faults.point("wal.before_roll")
         if self._descriptor >= 0:
-            os.fsync(self._descriptor)
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                self._broken = error
+                raise
             self._synced_size = self._segment_size
         index = self._index + 1
         content = SegmentHeader(self.stream_id, index, self.next_seq, time_us).pack()
@@ -315,6 +329,8 @@ class WalWriter:
             _sync_directory(self.directory)
         except OSError:
             os.close(descriptor)
+            with contextlib.suppress(OSError):
+                os.unlink(f"{path}.tmp")  # noqa: PTH108
             raise
         faults.point("wal.after_roll")
         if self._descriptor >= 0:

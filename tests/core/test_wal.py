@@ -494,6 +494,7 @@ def test_a_full_disk_at_the_roll(tmp_path: Path, small_files: Callable[[int], No
     with pytest.raises(OSError, match="File too large"):
         log.append(1)
     assert len(log.segments()) == 1
+    assert not list((tmp_path / "wal").glob("*.tmp"))
     small_files(resource.RLIM_INFINITY)
     log.append(1)
     assert read(log.directory) == ([1], [])
@@ -516,7 +517,60 @@ def test_after_a_failed_sync_nothing_is_trusted(log: Log, monkeypatch: pytest.Mo
         with pytest.raises(OSError, match="failed before"):
             use()
     log.writer.close()
-    assert Log(log.directory).writer.next_seq == 1
+    # What is in the page cache now may never reach the disk, and a second sync would not say so.
+    assert Log(log.directory).writer.next_seq == 0
+
+
+def test_after_a_failed_sync_what_was_synced_before_stays(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.append(3)
+    log.writer.sync()
+    log.append(2)
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match="Input/output"):
+            log.writer.close()
+    again = log.reopen()
+    assert again.writer.next_seq == 3
+    assert read(log.directory) == ([0, 1, 2], [])
+
+
+def test_a_failed_sync_at_the_roll_is_no_different(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log(tmp_path / "wal", segment_bytes=100)
+    log.append(3)
+    log.writer.sync()
+    fail_once = iter([OSError(5, "Input/output error")])
+    sync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        for error in fail_once:
+            raise error
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
+    for reason in ("Input/output", "failed before"):
+        with pytest.raises(OSError, match=reason):
+            log.append(1)
+
+
+def test_a_log_that_cannot_be_opened_leaves_nothing_open(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The daemon tries it again and again while a disk is in trouble: each time cost a descriptor."""
+    log.append(1)
+    log.writer.close()
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        for _ in range(5):
+            with pytest.raises(OSError, match="Input/output"):
+                WalWriter(str(log.directory))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @pytest.mark.parametrize("seed", range(3))
