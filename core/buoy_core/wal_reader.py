@@ -40,6 +40,10 @@ class Damage:
     first_seq: int
     records: int
 
+    def __str__(self) -> str:
+        lost = f"; {self.records} record{'s' * (self.records != 1)} lost" if self.records else ""
+        return f"{self.path} is damaged at byte {self.offset}: {self.reason}{lost}"
+
 
 class WalReader:
     """Reads the log in `directory`. For one thread at a time; any number of readers and one writer may be active.

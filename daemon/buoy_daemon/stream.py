@@ -145,7 +145,7 @@ class Stream:
         """Has a log go on where the one before it ended, if somebody has deleted that. Raises LogTrouble."""
         lost = self.synced_seq - opened.next_seq
         if lost > 0:
-            opened.append_gap(lost, _deletion(self.entry.run_dir, lost))
+            opened.append_gap(lost, _loss(self.wal_dir, lost, new=opened.next_seq == 1))
             self._defined_keys.clear()
         if lost > 0 or any(opened.offset_of(tail.writer_id) < tail.synced for tail in self.tails.values()):
             for writer_id, tables in self._shadow.tables():
@@ -465,8 +465,17 @@ class Stream:
             raise LogTrouble(explain(error)) from error
 
 
-def _deletion(run_dir: str, lost: int) -> bytes:
-    """Says that someone has deleted the run's folder, so that `lost` records are not in the local log."""
-    text = f"the local log was deleted while the run went on; {lost} records are no longer in it"
-    log.error("%s: %s", run_dir, text)
-    return records.event("log_deleted", text, {"records": lost}, level=v1.LEVEL_WARN, time_us=now_us())
+def _loss(wal_dir: Path, lost: int, *, new: bool) -> bytes:
+    """Says that `lost` records are not in the local log any more: it was deleted and is new, or its end is damaged."""
+    if new:
+        code, text = (
+            "log_deleted",
+            f"the local log was deleted while the run went on; {lost} records are no longer in it",
+        )
+    else:
+        code, text = (
+            "log_damaged",
+            f"the end of the local log {wal_dir} is damaged; {lost} records are no longer in it",
+        )
+    log.error("%s: %s", wal_dir.parent, text)
+    return records.event(code, text, {"records": lost}, level=v1.LEVEL_WARN, time_us=now_us())

@@ -5,6 +5,7 @@ A live run can be read too: what is complete in the log so far is what there is.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Iterator
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from buoy_core import decode_rows, definitions
-from buoy_core.block import open_block
+from buoy_core import decode_rows, definitions, split_records
 from buoy_core.errors import CoreError
+from buoy_core.format import KIND_GAP
 from buoy_core.values import nearest_double
 from buoy_core.wal import Damage, WalReader
 from buoy_proto import v1
@@ -112,11 +113,13 @@ class LocalRun:
     def _read(self) -> None:
         for block in WalReader(str(self.folder / "wal")).blocks():
             if isinstance(block, Damage):
-                self.trouble.append(f"{block.path} is damaged at byte {block.offset}: {block.reason}")
+                self.trouble.append(str(block))
                 continue
             try:
-                header, payload = open_block(block.data, path=block.path)
-                self._take(header.writer_id, payload)
+                if block.header.kind == KIND_GAP:
+                    self.trouble.append(gap_text(block.header.records, block.payload()))
+                else:
+                    self._take(block.header.writer_id, block.payload())
             except (CoreError, ValueError) as error:
                 self.trouble.append(f"{block.path}, block at byte {block.offset}: {error}")
 
@@ -239,6 +242,19 @@ def _statistics(values: Iterable[Any]) -> Series | None:
     low, high = (broken[0], broken[0]) if broken else (min(numbers), max(numbers))
     mean = sum(map(nearest_double, numbers)) / len(numbers)
     return Series(len(numbers), numbers[0], numbers[-1], low, high, mean)
+
+
+def gap_text(lost: int, payload: bytes) -> str:
+    """What a gap block says about the records that are not in the log.
+
+    Raises:
+        ValueError: the block holds no records.
+    """
+    text = ""
+    for data in split_records(payload):
+        with contextlib.suppress(DecodeError):
+            text = text or v1.Record.FromString(data).event.text
+    return f"{lost} records lost: {text or 'the log does not say why'}"
 
 
 def run_folders(parent: Path) -> list[Path]:

@@ -63,7 +63,7 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         # More than one: a supervisor's may still be starting, in place of one that the test has killed.
-        wait_until(self._stop_daemon, "the end of every daemon")
+        wait_until(self.stop_daemon, "the end of every daemon")
         if self.server is not None and self.server.poll() is None:
             self.server.terminate()
             try:
@@ -116,7 +116,8 @@ class Stack:
             os.kill(pid, signal.SIGKILL)
         return int(pid)
 
-    def _stop_daemon(self) -> bool:
+    def stop_daemon(self) -> bool:
+        """Asks the daemon that serves to end; whether none is left. For `wait_until`."""
         stop = [sys.executable, "-m", "buoy", "daemon", "stop"]
         subprocess.run(stop, env=self.environment, check=False, capture_output=True, timeout=60)
         return not self.daemons()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from buoy_core import join_records
 from buoy_core.block import BlockHeader, build_block
@@ -81,7 +81,7 @@ def _gap_block(stream_id: bytes, expected: int, after: BlockHeader, damage: Dama
             "bytes": damage.size,
             "reason": damage.reason,
         }
-        text = f"{lost} records are lost: {damage.path} is damaged at byte {damage.offset}: {damage.reason}"
+        text = str(replace(damage, records=lost))
     # The time of the block behind the gap, so that sending it again gives the same bytes.
     event = records.event("block_damaged", text, details, level=v1.LEVEL_ERROR, time_us=after.time_us)
     return build_block(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 from buoy_core.state import DEFAULT_BASE_URL, log_path, place_state_dir, read_api_key, state_dir
@@ -12,29 +13,50 @@ from buoy_core.state import DEFAULT_BASE_URL, log_path, place_state_dir, read_ap
 from buoy._version import __version__
 from buoy.daemon_link import DaemonLink, Starter
 from buoy.errors import AuthenticationError, CommError
+from buoy.settings import resolve
 
 Finding = tuple[bool, str]
 
+_ROOM_BYTES = 256 << 20
+
 
 @click.command()
-def doctor() -> None:
-    """Check the core, the folders, the daemon and the server. Exit code 1 if something needs attention."""
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+def doctor(paths: tuple[Path, ...]) -> None:
+    """Check the core, the folders, the daemon, the server, the spools and the logs of local runs.
+
+    Every block of every log is read: those in BUOY_DIR and those that the daemon has in hand, or those of the
+    run folders in PATHS. Exit code 1 if something needs attention.
+    """
     sound = True
-    for good, text in findings():
+    for good, text in findings(paths):
         click.echo(f"{'ok  ' if good else 'LOOK'}  {text}")
         sound = sound and good
     if not sound:
         raise click.exceptions.Exit(1)
 
 
-def findings() -> Iterator[Finding]:
+def findings(paths: tuple[Path, ...] = ()) -> Iterator[Finding]:
     """What was checked, and whether it is well."""
     yield (
         True,
         f"buoy {__version__} on Python {platform.python_version()}, {platform.system()} {platform.machine()}",
     )
-    for check in (_core, _folders, _daemon, _server):
+    for check in (_core, _folders, _runs, _daemon, _server):
         yield _safely(check)
+    yield from _data(paths)
+
+
+def _data(paths: tuple[Path, ...]) -> Iterator[Finding]:
+    """Spools and logs."""
+    from buoy.cli.log_check import check_logs, in_hand, logs_to_check  # noqa: PLC0415  loads protobuf
+    from buoy.cli.spool_check import check_spools  # noqa: PLC0415
+
+    state = state_dir()
+    streams = in_hand(state)
+    known = frozenset(writer for stream in streams for writer in stream.writers)
+    yield from check_spools(state, known, daemon_runs=Starter(state).answers())
+    yield from check_logs(logs_to_check(paths, _run_folders(), streams))
 
 
 def _safely(check: Callable[[], Finding]) -> Finding:
@@ -61,10 +83,29 @@ def _folders() -> Finding:
     state = placement.folder
     if placement.notice:
         return False, placement.notice
-    free = os.statvfs(state)
+    return _room("state folder", state, "BUOY_STATE_DIR")
+
+
+def _runs() -> Finding:
+    return _room("run folders in", _run_folders(), "BUOY_DIR")
+
+
+def _run_folders() -> Path:
+    return Path(resolve(warn=click.echo).dir).expanduser()
+
+
+def _room(what: str, folder: Path, variable: str) -> Finding:
+    """Whether a folder, which need not exist yet, has room."""
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    free = os.statvfs(existing)
     free_bytes = free.f_bavail * free.f_frsize
-    text = f"state folder {state}, {free_bytes / 2**30:.1f} GiB free"
-    return free_bytes > 1 << 28, text if free_bytes > 1 << 28 else f"{text}: too little for long runs"
+    text = f"{what} {folder}, {free_bytes / 2**30:.1f} GiB free"
+    if free_bytes > _ROOM_BYTES:
+        return True, text
+    return (
+        False,
+        f"{text}: when it is full, rows are dropped and counted; make room, or set {variable} to another disk",
+    )
 
 
 def _daemon() -> Finding:
@@ -83,7 +124,6 @@ def _daemon() -> Finding:
 
 def _server() -> Finding:
     from buoy.api.http import Http  # noqa: PLC0415  only here
-    from buoy.settings import resolve  # noqa: PLC0415  only here
 
     settings = resolve(warn=click.echo)
     key = settings.api_key or read_api_key(state_dir(), settings.base_url) or ""
