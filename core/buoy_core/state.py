@@ -116,7 +116,8 @@ def normalise_base_url(url: str) -> str:
 def read_api_key(folder: Path, base_url: str) -> str | None:
     """The key stored for a server, or None. A damaged file counts as empty: the key can be given again."""
     entry = _read_credentials(folder).get(normalise_base_url(base_url))
-    return entry.get("api_key") if isinstance(entry, dict) else None
+    key = entry.get("api_key") if isinstance(entry, dict) else None
+    return key if isinstance(key, str) else None
 
 
 def store_api_key(folder: Path, base_url: str, api_key: str) -> None:
@@ -149,6 +150,6 @@ def _replace(path: Path, credentials: dict[str, object]) -> None:
 def _read_credentials(folder: Path) -> dict[str, object]:
     try:
         credentials = json.loads((folder / "credentials.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return credentials if isinstance(credentials, dict) else {}

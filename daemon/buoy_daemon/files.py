@@ -64,7 +64,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in a file, or None if there is no file or no object in it."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

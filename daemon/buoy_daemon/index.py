@@ -13,9 +13,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from buoy_core import faults
 from buoy_proto import v1
@@ -49,7 +49,7 @@ class WriterEntry:
     def from_json(cls, data: dict[str, Any]) -> WriterEntry:
         """Reads an entry back; what a newer daemon has added is left out."""
         known = cls.__dataclass_fields__.keys()
-        return cls(**{name: value for name, value in data.items() if name in known})
+        return _checked(cls(**{name: value for name, value in data.items() if name in known}))
 
 
 @dataclass
@@ -100,11 +100,11 @@ class StreamEntry:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> StreamEntry:
-        """Reads an entry back; KeyError, TypeError or ValueError if it is not one."""
+        """Reads an entry back; KeyError, TypeError, AttributeError or ValueError if it is not one."""
         writers = {
             bytes.fromhex(name): WriterEntry.from_json(entry) for name, entry in data["writers"].items()
         }
-        return cls(
+        entry = cls(
             stream_id=bytes.fromhex(data["stream_id"]),
             run=v1.RunInfo.FromString(bytes.fromhex(data["run"])),
             attempt=data["attempt"],
@@ -120,6 +120,23 @@ class StreamEntry:
             launch=bytes.fromhex(data.get("launch", "")),
             branch=bytes.fromhex(data.get("branch", "")),
         )
+        if len(entry.stream_id) != 16 or any(len(writer_id) != 16 for writer_id in writers):
+            raise ValueError("an id has 16 bytes")
+        return _checked(entry)
+
+
+_KINDS: dict[object, type] = {"str": str, "int": int, "bool": bool, "list[str]": list}
+
+_Entry = TypeVar("_Entry", WriterEntry, StreamEntry)
+
+
+def _checked(entry: _Entry) -> _Entry:
+    """`entry`; TypeError if a field is of another type than it should be: nobody would know until it is used."""
+    for each in fields(entry):
+        kind, value = _KINDS.get(each.type), getattr(entry, each.name)
+        if kind is not None and type(value) is not kind:
+            raise TypeError(f"{each.name} is {value!r}")
+    return entry
 
 
 class Index:
@@ -186,5 +203,5 @@ def run_key(run: v1.RunInfo) -> RunKey:
 def _read(path: Path) -> StreamEntry | None:
     try:
         return StreamEntry.from_json(read_json(path) or {})
-    except (KeyError, TypeError, ValueError, DecodeError):
+    except (KeyError, TypeError, AttributeError, ValueError, DecodeError):
         return None

@@ -13,6 +13,8 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from buoy_core import SpoolReader, faults, split_records
 from buoy_core.errors import CoreError, CorruptFrame
@@ -148,8 +150,10 @@ class Registry:
         """Assigns a writer to its stream, which is made or reopened if need be.
 
         Raises:
+            UnclearSpool: What it says of itself cannot be.
             LogTrouble: The run's folder or the index cannot be written.
         """
+        check_start(start)
         writer_id = start.writer_id
         if writer_id in self.writers:
             return self.writers[writer_id]
@@ -164,7 +168,7 @@ class Registry:
         )
         try:
             stream = self._join(start, writer)
-        except OSError as error:
+        except (OSError, CoreError) as error:
             raise LogTrouble(str(error)) from error
         self.writers[writer_id] = stream
         self.open(stream)
@@ -304,7 +308,7 @@ class Registry:
 
     def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:
         """The folder the writer asks for, or one beside it when that already holds another stream's log."""
-        wanted = Path(start.run_dir or self._state_dir / "runs" / f"run-{start.run.run_id}")
+        wanted = Path(start.run_dir or self._state_dir / "runs" / f"run-{_file_name(start.run.run_id)}")
         if not _has_log(wanted):
             return wanted
         beside = wanted.with_name(f"{wanted.name}-{attempt}")
@@ -318,8 +322,8 @@ class Registry:
             start.run
         ):
             return None
-        stream_id = bytes.fromhex(about.get("stream_id", ""))
-        if stream_id in self.streams or not _has_log(run_dir):
+        stream_id, attempt = _described(about)
+        if stream_id is None or stream_id in self.streams or not _has_log(run_dir):
             return None
         wal = WalWriter(str(run_dir / "wal"), stream_id)
         offset = wal.offset_of(start.writer_id)
@@ -328,7 +332,7 @@ class Registry:
             return None
         log.warning("the index entry of %s was lost and is made again", run_dir)
         entry = self._new_entry(start)
-        entry.stream_id, entry.run_dir, entry.attempt = stream_id, str(run_dir), about.get("attempt", 1)
+        entry.stream_id, entry.run_dir, entry.attempt = stream_id, str(run_dir), attempt
         return entry
 
     # Ends
@@ -379,6 +383,30 @@ def _tell_once(tail: Tail, error: Exception) -> None:
     if tail.trouble != str(error) and Path(tail.entry.spool_dir).exists():
         tail.trouble = str(error)
         log.error("the spool %s cannot be read now: %s", tail.entry.spool_dir, error)
+
+
+def check_start(start: v1.WriterStart) -> None:
+    """Raises UnclearSpool if a writer cannot be what it says it is: its names become those of files."""
+    if len(start.writer_id) != 16 or not start.run.run_id:
+        raise UnclearSpool("a writer needs an id of 16 bytes and a run id")
+    if start.run_dir and (not Path(start.run_dir).is_absolute() or "\0" in start.run_dir):
+        raise UnclearSpool(f"the run folder {start.run_dir!r} is no absolute path")
+
+
+def _file_name(name: str) -> str:
+    """`name` as the name of one file, whatever it holds."""
+    return quote(name, safe=" ()[]{}@+=,;!&'~^#$%")[:200]
+
+
+def _described(about: dict[str, Any]) -> tuple[bytes | None, int]:
+    """Stream and attempt in a run.json; no stream if it has none."""
+    text, attempt = about.get("stream_id"), about.get("attempt", 1)
+    try:
+        stream_id = bytes.fromhex(text) if isinstance(text, str) else b""
+    except ValueError:
+        stream_id = b""
+    is_number = isinstance(attempt, int) and 0 < attempt < 1 << 31
+    return (stream_id if len(stream_id) == 16 else None), (attempt if is_number else 1)
 
 
 def _has_log(run_dir: Path) -> bool:

@@ -25,7 +25,7 @@ from buoy_daemon.append import Feeder, Refusal, acknowledge
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.progress import Progress
-from buoy_daemon.registry import Registry
+from buoy_daemon.registry import Registry, check_start
 from buoy_daemon.safety import Safety
 from buoy_daemon.source import ALIVE, AppendSource
 from buoy_daemon.stream import Stream
@@ -114,10 +114,10 @@ class Service:
         if request.protocol != DAEMON_PROTOCOL:
             text = f"this daemon speaks protocol {DAEMON_PROTOCOL}, the client {request.protocol}"
             _abort(context, grpc.StatusCode.FAILED_PRECONDITION, text)
-        if len(start.writer_id) != 16 or not start.run.run_id:
-            _abort(
-                context, grpc.StatusCode.INVALID_ARGUMENT, "the writer needs an id of 16 bytes and a run id"
-            )
+        try:
+            check_start(start)
+        except UnclearSpool as error:
+            _abort(context, grpc.StatusCode.INVALID_ARGUMENT, str(error))
         if request.api_key and start.base_url:
             self._take_key(start.base_url, request.api_key)
         try:

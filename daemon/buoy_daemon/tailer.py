@@ -61,6 +61,11 @@ class Unclear:
     retry_at: float = 0.0
     pause_s: float = RETRY_FIRST_S
 
+    def later(self, reason: str, now: float) -> Unclear:
+        """After another attempt."""
+        pause_s = min(RETRY_MAX_S, self.pause_s * 2)
+        return Unclear(reason, now + pause_s, pause_s)
+
 
 class UploadQueue(Protocol):
     """What the tailer tells the uploader."""
@@ -392,8 +397,11 @@ class Tailer(threading.Thread):
             if isinstance(error, LogTrouble):
                 # There are records, and this is no time to end for want of work.
                 self.idle_since = now
-            pause_s = min(RETRY_MAX_S, unclear.pause_s * 2)
-            self._unclear[folder.name] = Unclear(str(error), now + pause_s, pause_s)
+            self._unclear[folder.name] = unclear.later(str(error), now)
+        except Exception as error:
+            # What one spool holds must not keep the daemon from the others.
+            self._report(error)
+            self._unclear[folder.name] = unclear.later(repr(error), now)
 
     # Trouble
 
