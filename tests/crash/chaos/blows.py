@@ -139,7 +139,8 @@ def disk(storm: Storm, rng: random.Random) -> str:
     }
     how = rng.choice(sorted(ways))
     rule = ways[how]()
-    lasts_s = _lasts(rng)
+    # Long enough to meet somebody: a spool grows by a segment only now and then.
+    lasts_s = rng.choice([0.3, 1.0, 2.0, 4.0])
     storm.rules.append((how, rule))
     storm.later(lasts_s, rule.end, f"{where}: the disk is good")
     return f"{where}: the disk {how} for {lasts_s:.1f} s"

@@ -164,7 +164,7 @@ class Slot:
             "child_exit": rng.random() < 0.5,
             "keys": rng.choice([0, 1, 1, 4, 12]),
             "texts": rng.random() < 0.4,
-            "pause_s": rng.choice([0.0002, 0.0005, 0.001, 0.005]),
+            "pause_s": rng.choice([0.0003, 0.001, 0.002, 0.005, 0.01]),
             "steps": rng.choice([500, 3_000, 1_000_000, 1_000_000]),
             "end": rng.choice(["finish", "finish", "finish", "exit", "vanish"]),
             "journals": str(self._stop.parent),
