@@ -85,7 +85,7 @@ def past_on_server(http: Http, entity: str, project: str, run_id: str, *, launch
         launch: an attempt of this launch is the present one, begun by another rank, and no past.
 
     Raises:
-        CommError: the server does not answer.
+        CommError: the server does not answer, or not like one: something in between may have.
     """
     place = quote(f"{entity}:{project}", safe="")
     try:
@@ -94,6 +94,13 @@ def past_on_server(http: Http, entity: str, project: str, run_id: str, *, launch
         if error.status == 404:
             return None
         raise
+    try:
+        return _past(run, launch)
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise CommError(f"the answer of {http.base_url} is not that of a buoy server: {error!r}") from None
+
+
+def _past(run: dict[str, Any], launch: bytes) -> Past | None:
     attempts = [item for item in run["attempts"] if not launch or item.get("launch") != launch.hex()]
     if not attempts:
         return None
