@@ -45,6 +45,16 @@ type: $(VENV)/.compiled web/node_modules/.installed ## mypy strict, tsc
 	$(VENV)/bin/mypy
 	$(NPM) run types
 
+.PHONY: fuzz
+fuzz: build ## feed every reader of foreign bytes with damaged ones, guided by coverage (SECONDS=60)
+	$(PY) -m pip install --quiet --group fuzz
+	$(PY) -m tests.fuzz --seconds $(or $(SECONDS),60)
+
+.PHONY: sanitize
+sanitize: build ## the core's tests and all that fuzzing has kept, under the address and undefined-behaviour sanitizers
+	BUOY_CORE_SANITIZE=1 $(PY) core/build_core.py >/dev/null
+	PYTHON=$(PY) scripts/sanitize.sh
+
 .PHONY: bench
 bench: build ## compare with peers and with the floor, in one run (BENCH=log_call for one of them)
 	$(PY) -m bench $(BENCH)
