@@ -34,6 +34,9 @@ from buoy_daemon.unreadable import UnreadableSource
 
 log = logging.getLogger(__name__)
 
+STALE_S = 3600.0
+"""How old the folder of a writer that died before its first segment had a name must be to be deleted."""
+
 LINGER_S = 600.0
 """How long a finished stream is still known to Status and Close."""
 
@@ -132,6 +135,8 @@ class Registry:
             finally:
                 reader.close()
         except (OSError, CoreError) as error:
+            if isinstance(error, FileNotFoundError) and _is_stale(folder):
+                remove_spool(str(folder))
             raise UnclearSpool(f"{error}") from error
         process = Process(reader.pid, reader.process_start, reader.pid_namespace)
         if empty and (reader.foreign_boot or process.runs() is False):
@@ -407,6 +412,14 @@ def _described(about: dict[str, Any]) -> tuple[bytes | None, int]:
         stream_id = b""
     is_number = isinstance(attempt, int) and 0 < attempt < 1 << 31
     return (stream_id if len(stream_id) == 16 else None), (attempt if is_number else 1)
+
+
+def _is_stale(folder: Path) -> bool:
+    """Whether a folder has been left as it is for so long that nobody is making a spool of it."""
+    try:
+        return time.time() - folder.stat().st_mtime > STALE_S
+    except OSError:
+        return False
 
 
 def _has_log(run_dir: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import zlib
@@ -174,6 +175,18 @@ def test_strange_folders_in_the_spool_root_do_no_harm(state_dir, tmp_path, start
     assert "Traceback" not in daemon.log()
     assert (root / ("cd" * 16) / "00000000.seg").exists()
     assert (root / ("12" * 16)).exists()
+
+
+def test_a_writer_that_died_before_its_first_segment_leaves_nothing(state_dir, start_daemon):
+    """It was killed in init(): nothing was logged, but four megabytes are reserved."""
+    old, young = (spool_root(state_dir) / (name * 16) for name in ("ab", "cd"))
+    for folder in (old, young):
+        folder.mkdir(parents=True)
+        (folder / "00000000.tmp").write_bytes(bytes(1000))
+    os.utime(old, (1, 1))
+    start_daemon(*QUICK)
+    wait_until(lambda: not old.exists(), "the old one is deleted")
+    assert young.exists()
 
 
 def test_the_run_folder_of_another_stream_is_not_mixed_up(state_dir, tmp_path, start_daemon, server):

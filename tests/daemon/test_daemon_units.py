@@ -108,6 +108,21 @@ def test_a_damaged_block_is_replaced_by_a_gap_that_says_so(wal):
     assert cut(wal, 45).body == cut(wal, 45).body
 
 
+def test_a_flipped_byte_anywhere_in_a_block_leaves_a_body_that_a_server_takes(wal):
+    blocks = list(WalReader(wal.directory).blocks())
+    victim, good = blocks[4], [block.data for block in blocks[:4] + blocks[5:]]
+    path = Path(victim.path)
+    whole = path.read_bytes()
+    for at in (*range(96), *range(96, victim.header.size_bytes, 7)):
+        broken = bytearray(whole)
+        broken[victim.offset + at] ^= 1 << at % 8
+        path.write_bytes(broken)
+        sent = list(split_blocks(cut(wal, 0).body))
+        gap = sent.pop(4)[0]
+        assert (gap.kind, gap.first_seq, gap.records) == (KIND_GAP, 40, 10)
+        assert [bytes(data) for _, data in sent] == good
+
+
 def ended(writer_id, state=v1.RUN_STATE_FINISHED, **fields):
     return v1.Record(writer_end=v1.WriterEnd(writer_id=writer_id, state=state, **fields)).SerializeToString()
 
