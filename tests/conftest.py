@@ -15,3 +15,5 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("BUOY_STATE_DIR", str(tmp_path / "state"))
     monkeypatch.setenv("BUOY_DIR", str(tmp_path / "buoy"))
+    # Otherwise it would depend on where the tests run, in a container or not.
+    monkeypatch.setenv("BUOY_FINISH_WAIT", "disk")

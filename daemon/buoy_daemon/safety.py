@@ -1,6 +1,8 @@
-"""Whether a writer's records are where a client wants to know them before it goes on."""
+"""Whether writers' records are where a client wants to know them before it goes on."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from buoy_proto import v1
 
@@ -9,12 +11,11 @@ from buoy_daemon.tail import Tail
 
 
 class Safety:
-    """Whether a writer's records up to an offset are where they shall be."""
+    """Whether the records of writers of one stream, each up to an offset, are where they shall be."""
 
-    def __init__(self, stream: Stream, tail: Tail, offset: int, durability: int) -> None:
+    def __init__(self, stream: Stream, targets: Sequence[tuple[Tail, int]], durability: int) -> None:
         self._stream = stream
-        self._tail = tail
-        self._offset = offset
+        self._targets = targets
         self._on_server = durability == v1.DURABILITY_SERVER
         self._seq: int | None = None
 
@@ -26,8 +27,8 @@ class Safety:
     def reached(self) -> bool:
         """Whether they are."""
         if not self._on_server:
-            return self._tail.synced >= self._offset or self._tail.ended
-        if self._seq is None and (self._tail.logged >= self._offset or self._tail.ended):
-            # Any sequence that covers the offset will do; the stream's next one does now.
+            return all(tail.synced >= offset or tail.ended for tail, offset in self._targets)
+        if self._seq is None and all(tail.logged >= offset or tail.ended for tail, offset in self._targets):
+            # Any sequence that covers the offsets will do; the stream's next one does now.
             self._seq = self._stream.next_seq
         return self._seq is not None and self._stream.acked_seq >= self._seq

@@ -161,30 +161,52 @@ class Service:
         stream, tail = self._find(request.writer_id, context)
         timeout_s = request.timeout_s or context.time_remaining() or FOREVER_S
         self._hurry(tail, request.offset)
-        safe = Safety(stream, tail, request.offset, request.durability)
+        safe = Safety(stream, [(tail, request.offset)], request.durability)
         return v1.FlushResponse(done=self._wait(safe, timeout_s, context))
 
     def close(self, request: v1.CloseRequest, context: grpc.ServicerContext) -> Iterator[v1.CloseProgress]:
-        """Reports until an offset is safe, or until it is clear that the log cannot be written for a while."""
+        """Reports until an offset is safe, or until it is clear that the log cannot be written for a while.
+
+        Safe on the server means: with what the stream's other writers have written by now.
+        """
         stream, tail = self._find(request.writer_id, context)
-        on_disk = Safety(stream, tail, request.offset, v1.DURABILITY_DISK)
-        wanted = Safety(stream, tail, request.offset, request.durability)
+        on_disk = Safety(stream, [(tail, request.offset)], v1.DURABILITY_DISK)
+        wanted = on_disk
+        if request.durability == v1.DURABILITY_SERVER:
+            targets = self._tailer.call(lambda: self._handed_over(stream)).result(JOB_TIMEOUT_S)
+            wanted = Safety(stream, [*targets, (tail, request.offset)], v1.DURABILITY_SERVER)
+            for other, offset in targets:
+                self._hurry(other, offset)
         self._hurry(tail, request.offset)
         well_at = time.monotonic()
         while context.is_active():
             self._wait(wanted if on_disk.reached() else on_disk, PROGRESS_S, context)
             done = wanted.reached() or (wanted.hopeless and on_disk.reached())
-            yield v1.CloseProgress(
-                on_disk=on_disk.reached(),
-                records=stream.next_seq,
-                records_acked=stream.acked_seq,
-                server_answers=self._uploader.last_known(stream.entry.base_url),
-                log_error=stream.trouble,
-            )
+            yield self._progress_of(stream, on_disk=on_disk.reached())
             if not stream.trouble:
                 well_at = time.monotonic()
             if done or (not on_disk.reached() and time.monotonic() - well_at > TROUBLE_PATIENCE_S):
                 return
+
+    def _handed_over(self, stream: Stream) -> list[tuple[Tail, int]]:
+        """How far the stream's live writers are. In the tail thread only."""
+        # A forked child tells nobody of its spool, and may have ended already.
+        self._tailer.scan(eager=True)
+        for tail in stream.live_tails():
+            tail.look()
+        return [(tail, tail.committed) for tail in stream.live_tails()]
+
+    def _progress_of(self, stream: Stream, *, on_disk: bool) -> v1.CloseProgress:
+        state, error = self._uploader.state(stream)
+        return v1.CloseProgress(
+            on_disk=on_disk,
+            records=stream.next_seq,
+            records_acked=stream.acked_seq,
+            server_answers=self._uploader.last_known(stream.entry.base_url),
+            log_error=stream.trouble,
+            upload_state=state,
+            upload_error=error,
+        )
 
     def _find(self, writer_id: bytes, context: grpc.ServicerContext) -> tuple[Stream, Tail]:
         found = self._registry.find(writer_id) or self._look_for(writer_id)

@@ -444,18 +444,22 @@ class CloseRequest(_message.Message):
     def __init__(self, writer_id: _Optional[bytes] = ..., offset: _Optional[int] = ..., durability: _Optional[_Union[Durability, str]] = ...) -> None: ...
 
 class CloseProgress(_message.Message):
-    __slots__ = ("on_disk", "records", "records_acked", "server_answers", "log_error")
+    __slots__ = ("on_disk", "records", "records_acked", "server_answers", "log_error", "upload_state", "upload_error")
     ON_DISK_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
     RECORDS_ACKED_FIELD_NUMBER: _ClassVar[int]
     SERVER_ANSWERS_FIELD_NUMBER: _ClassVar[int]
     LOG_ERROR_FIELD_NUMBER: _ClassVar[int]
+    UPLOAD_STATE_FIELD_NUMBER: _ClassVar[int]
+    UPLOAD_ERROR_FIELD_NUMBER: _ClassVar[int]
     on_disk: bool
     records: int
     records_acked: int
     server_answers: bool
     log_error: str
-    def __init__(self, on_disk: _Optional[bool] = ..., records: _Optional[int] = ..., records_acked: _Optional[int] = ..., server_answers: _Optional[bool] = ..., log_error: _Optional[str] = ...) -> None: ...
+    upload_state: str
+    upload_error: str
+    def __init__(self, on_disk: _Optional[bool] = ..., records: _Optional[int] = ..., records_acked: _Optional[int] = ..., server_answers: _Optional[bool] = ..., log_error: _Optional[str] = ..., upload_state: _Optional[str] = ..., upload_error: _Optional[str] = ...) -> None: ...
 
 class AppendRequest(_message.Message):
     __slots__ = ("writer_id", "begin_offset", "frames", "records_dropped")

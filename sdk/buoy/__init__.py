@@ -118,10 +118,10 @@ def define_metric(  # noqa: PLR0917  the field's signature
     return run.define_metric(name, step_metric, step_sync, hidden, summary, goal, overwrite)
 
 
-def finish(exit_code: int | None = None, quiet: bool | None = None) -> None:
+def finish(exit_code: int | None = None, quiet: bool | None = None, wait: str | None = None) -> None:
     """`Run.finish()` of the active run; does nothing if there is none."""
     if _active() is not None:
-        _active().finish(exit_code, quiet)
+        _active().finish(exit_code, quiet, wait)
 
 
 def _active() -> Any:

@@ -7,7 +7,6 @@ short: a trainer that held one would have gRPC's threads while it trains, and fo
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import importlib.util
 import os
@@ -15,23 +14,24 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from buoy_core.holder import is_running, read_holder
 from buoy_core.placement import is_private
 from buoy_core.state import DAEMON_PROTOCOL, PAUSING, lock_path, log_path, socket_path, supervisor_path
 
 from buoy._version import __version__
+from buoy.daemon_channel import open_channel
 from buoy.errors import CommError
 
 if TYPE_CHECKING:
     from buoy_proto import v1
 
 _POLL_S = 0.005
-_SERVICE = "/buoy.v1.Daemon/"
 _CALL_TIMEOUT_S = 5.0
 
 
@@ -185,21 +185,13 @@ def absolute_python_path() -> str:
 
 
 class DaemonLink:
-    """A short connection to the daemon; close it before user code runs."""
+    """A short connection to the daemon; close it before user code runs. Every call may raise CommError."""
 
     def __init__(self, state: Path) -> None:
-        import grpc  # noqa: PLC0415  as late as possible: 75 ms
-        from buoy_proto import v1  # noqa: PLC0415
+        from buoy_proto import v1  # noqa: PLC0415  as late as possible
 
-        self._grpc, self._v1 = grpc, v1
-        # A proxy from the environment has no business with a local socket.
-        # The interpreter starts no threads while it shuts down, which is when many runs end; so no thread for a stream.
-        options = [
-            ("grpc.enable_http_proxy", 0),
-            ("grpc.use_local_subchannel_pool", 1),
-            ("SingleThreadedUnaryStream", 1),
-        ]
-        self._channel = grpc.insecure_channel(f"unix:{socket_path(state)}", options=options)
+        self._v1 = v1
+        self._channel = open_channel(socket_path(state))
 
     def __enter__(self) -> DaemonLink:
         return self
@@ -210,75 +202,46 @@ class DaemonLink:
         self.close()
 
     def close(self) -> None:
-        """Ends the connection; gRPC's threads follow within a second."""
+        """Ends the connection."""
         self._channel.close()
 
     def status(self, timeout_s: float = _CALL_TIMEOUT_S, *, look: bool = False) -> v1.StatusResponse:
         """Health, version and runs of the daemon; with `look` it sees first what lies around."""
-        return self._call("Status", self._v1.StatusRequest(look=look), self._v1.StatusResponse, timeout_s)  # type: ignore[no-any-return]
+        answer = self._channel.unary(
+            "Status", self._v1.StatusRequest(look=look).SerializeToString(), timeout_s
+        )
+        return self._v1.StatusResponse.FromString(answer)
 
     def open(self, writer: v1.WriterStart, spool: str, api_key: str) -> v1.OpenResponse:
         """Tells the daemon about a writer; an empty `spool` announces the gRPC transport."""
         request = self._v1.OpenRequest(
             spool_dir=spool, writer=writer, api_key=api_key, protocol=DAEMON_PROTOCOL
         )
-        return self._call("Open", request, self._v1.OpenResponse, _CALL_TIMEOUT_S)  # type: ignore[no-any-return]
+        answer = self._channel.unary("Open", request.SerializeToString(), _CALL_TIMEOUT_S)
+        return self._v1.OpenResponse.FromString(answer)
 
-    def close_writer(self, writer_id: bytes, offset: int, timeout_s: float) -> Iterator[v1.CloseProgress]:
-        """Follows the daemon until everything of the writer is on disk."""
-        request = self._v1.CloseRequest(
-            writer_id=writer_id, offset=offset, durability=self._v1.DURABILITY_DISK
-        )
-        method = self._channel.unary_stream(
-            _SERVICE + "Close",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=self._v1.CloseProgress.FromString,
-        )
-        call = method(request, timeout=timeout_s)
-        try:
-            with self._translated():
-                yield from call
-        finally:
-            # A call that is left half way would keep its socket open for ever.
-            call.cancel()
+    def close_writer(
+        self, writer_id: bytes, offset: int, timeout_s: float, *, upload: bool = False
+    ) -> Generator[v1.CloseProgress, None, None]:
+        """Follows the daemon until everything of the writer is on disk, or on the server with all of its run."""
+        durability = self._v1.DURABILITY_SERVER if upload else self._v1.DURABILITY_DISK
+        request = self._v1.CloseRequest(writer_id=writer_id, offset=offset, durability=durability)
+        with closing(self._channel.stream("Close", request.SerializeToString(), timeout_s)) as answers:
+            for answer in answers:
+                yield self._v1.CloseProgress.FromString(answer)
 
-    def append(self, requests: Iterator[v1.AppendRequest]) -> Iterator[v1.AppendResponse]:
+    def append(self, requests: Iterator[v1.AppendRequest]) -> Generator[v1.AppendResponse, None, None]:
         """Opens the stream of the gRPC transport; it lasts until `requests` ends or the link breaks."""
-        method = self._channel.stream_stream(
-            _SERVICE + "Append",
-            request_serializer=self._v1.AppendRequest.SerializeToString,
-            response_deserializer=self._v1.AppendResponse.FromString,
-        )
-        call = method(requests)
-        try:
-            with self._translated():
-                yield from call
-        finally:
-            call.cancel()
+        encoded = (each.SerializeToString() for each in requests)
+        with closing(self._channel.duplex("Append", encoded)) as answers:
+            for answer in answers:
+                yield self._v1.AppendResponse.FromString(answer)
 
     def shutdown(self, *, drain: bool) -> int:
         """Asks the daemon to end; returns its process id."""
         request = self._v1.ShutdownRequest(drain=drain)
-        return self._call("Shutdown", request, self._v1.ShutdownResponse, 60.0).pid  # type: ignore[no-any-return]
-
-    def _call(self, name: str, request: Any, response: Any, timeout_s: float) -> Any:
-        method = self._channel.unary_unary(
-            _SERVICE + name,
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=response.FromString,
-        )
-        with self._translated():
-            return method(request, timeout=timeout_s)
-
-    @contextlib.contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except self._grpc.RpcError as error:
-            code, details = (getattr(error, name, lambda: None)() for name in ("code", "details"))
-            raise CommError(
-                f"the daemon does not answer: {details or code}", code=str(getattr(code, "name", code))
-            ) from None
+        answer = self._channel.unary("Shutdown", request.SerializeToString(), 60.0)
+        return self._v1.ShutdownResponse.FromString(answer).pid
 
 
 def connect(state: Path, timeout_s: float, starter: Starter | None = None) -> DaemonLink:

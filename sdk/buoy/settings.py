@@ -95,6 +95,12 @@ def _transport(value: object) -> str:
     return str(value)
 
 
+def _finish_wait(value: object) -> str:
+    if value not in {"disk", "upload"}:
+        raise ValueError(f"must be disk or upload, not {value!r}")
+    return str(value)
+
+
 def _resume(value: object) -> str | None:
     if isinstance(value, bool):
         return "auto" if value else None
@@ -184,8 +190,10 @@ FIELDS: dict[str, Field] = {
     "base_url": Field("BUOY_BASE_URL", _url, DEFAULT_BASE_URL),
     "dir": Field("BUOY_DIR", _folder, "buoy"),
     "entity": Field("BUOY_ENTITY", check_project),
+    "finish_patience": Field("BUOY_FINISH_PATIENCE", _seconds, 60.0),
     "finish_timeout": Field("BUOY_FINISH_TIMEOUT", _seconds, 30.0),
     "free_bytes_min": Field("BUOY_FREE_BYTES_MIN", _bytes, FREE_BYTES_MIN),
+    "finish_wait": Field("BUOY_FINISH_WAIT", _finish_wait),
     "fork_from": Field("BUOY_FORK_FROM", _text),
     "mode": Field("BUOY_MODE", _mode, "online"),
     "project": Field("BUOY_PROJECT", check_project),
@@ -218,7 +226,10 @@ class Settings:
         base_url: the server.
         dir: folder of the run folders.
         entity: owner of the project.
-        finish_timeout: seconds that `finish()` waits until the daemon has the data on disk.
+        finish_patience: seconds after which `finish()` no longer waits for a server that takes nothing.
+        finish_timeout: seconds after which `finish()` no longer waits for a daemon that puts nothing on disk.
+        finish_wait: "disk" or "upload": where the data is when `finish()` returns. By default on the server where
+            nothing outlives the job (in containers and in jobs of SLURM, PBS and LSF), else on disk.
         free_bytes_min: room on the disk of the spools that is left to others.
         fork_from: "RUN_ID?_step=N": begins a run with the steps of another one up to N.
         mode: online, offline, disabled or shared.
@@ -247,7 +258,9 @@ class Settings:
     base_url: str
     dir: str
     entity: str | None
+    finish_patience: float
     finish_timeout: float
+    finish_wait: str | None
     free_bytes_min: int
     fork_from: str | None
     mode: str

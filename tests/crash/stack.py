@@ -55,6 +55,8 @@ class Stack:
             "BUOY_STATE_DIR": str(folder / "state"),
             "BUOY_DIR": str(folder / "runs"),
             "BUOY_BASE_URL": self.base_url,
+            # Otherwise it would depend on where the tests run, in a container or not.
+            "BUOY_FINISH_WAIT": "disk",
         }
 
     def __enter__(self) -> Stack:

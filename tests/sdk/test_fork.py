@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
+import pytest
+from buoy.local import LocalRun, run_folders
+
 from tests.sdk.training import Script, ended_run, only_run, wait_for
 
 
@@ -87,3 +93,27 @@ run.log({"a": 2})
     found = script.run(code)
     assert found.stdout.strip() == "15", found.stderr
     assert [row["a"] for row in ended_run("finished").rows()] == [1, 2]
+
+
+@pytest.mark.parametrize("transport", ["spool", "grpc"])
+def test_a_child_with_a_run_of_its_own_keeps_off_its_parents_grpc(script: Script, transport: str) -> None:
+    """A child that was forked while gRPC's threads were busy hung for ever in init(), about one in seventy."""
+    code = """
+import buoy, os
+buoy.init(project="first").finish()
+import grpc
+grpc.insecure_channel = lambda *_, **__: os._exit(9)
+pid = os.fork()
+if pid == 0:
+    with buoy.init(project="second") as run:
+        for step in range(100): run.log({"a": step})
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+    found = script.run(code, BUOY_TRANSPORT=transport)
+    assert found.returncode == 0, found.stderr
+    folders = run_folders(Path(os.environ["BUOY_DIR"]))
+    second = next(run for run in map(LocalRun, folders) if run.info.project == "second")
+    # The child's finish() has returned, so everything is in the log.
+    assert second.state == "finished"
+    assert [row["a"] for row in second.rows()] == list(range(100))

@@ -144,6 +144,7 @@ def test_every_variable_is_read() -> None:
     texts = {
         "base_url": "http://host:1", "mode": "offline", "run_tags": "a,b", "quiet": "1", "silent": "true",
         "ranks": "0,8", "resume": "allow", "transport": "grpc", "finish_timeout": "3",
+        "finish_patience": "3", "finish_wait": "upload",
         "start_timeout": "2", "telemetry": "off", "spool_bytes_max": "2G", "free_bytes_min": "100000",
     }  # fmt: skip
     environment = {field.variable: texts.get(name, "text") for name, field in FIELDS.items()}

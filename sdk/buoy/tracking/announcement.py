@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from buoy_proto import v1
 
+from buoy.daemon_channel import grpc_is_usable
 from buoy.daemon_link import Starter, connect
 from buoy.tracking.recorder import SpoolRecorder
 
@@ -15,11 +16,17 @@ if TYPE_CHECKING:
     from buoy.tracking.run import Run
 
 
-def tell_daemon(run: Run, recorder: SpoolRecorder, state: Path, starter: Starter | None) -> None:
+def tell_daemon(
+    run: Run, recorder: SpoolRecorder, state: Path, starter: Starter | None, *, spool: str | None = None
+) -> None:
     """Announces the spool; without a daemon the run goes on, and the next one finds it."""
     try:
         with connect(state, run.settings.start_timeout, starter) as link:
-            answer = link.open(recorder.start, str(recorder.directory), run.settings.api_key or "")
+            answer = link.open(
+                recorder.start,
+                str(recorder.directory) if spool is None else spool,
+                run.settings.api_key or "",
+            )
     except Exception as error:
         run._messages.warn_once(
             "daemon",
@@ -27,6 +34,28 @@ def tell_daemon(run: Run, recorder: SpoolRecorder, state: Path, starter: Starter
         )
         return
     heed(run, answer)
+
+
+def send_over_grpc(run: Run, recorder: SpoolRecorder, state: Path, starter: Starter | None) -> None:
+    """Has the run's records carried to a daemon elsewhere: by a thread, or by another process if need be."""
+    if not grpc_is_usable():
+        tell_daemon(run, recorder, state, starter, spool="")
+        leave_to_courier(run, recorder)
+        return
+    from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
+
+    run._forwarder = Forwarder(state, recorder, run.settings.api_key or "", run._messages, starter)
+    run._forwarder.start()
+    if (answer := run._forwarder.wait_opened(run.settings.start_timeout)) is not None:
+        heed(run, answer)
+
+
+def leave_to_courier(run: Run, recorder: SpoolRecorder) -> None:
+    """Has another process carry the spool, where this one cannot. Raises OSError."""
+    from buoy import courier  # noqa: PLC0415  few need it
+
+    run._forwarder = None
+    courier.leave(recorder.directory, run._family)
 
 
 def heed(run: Run, answer: v1.OpenResponse) -> None:

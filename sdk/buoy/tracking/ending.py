@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from buoy_core.errors import CoreError
 from buoy_core.format import CONTROL_STOP
-from buoy_core.state import spool_root, state_dir
 from buoy_proto import v1
 
-from buoy.daemon_link import connect
 from buoy.errors import CommError
 from buoy.tracking import messages as text
+from buoy.tracking.delivery import Delivery, wait_for_run
 from buoy.tracking.reach import is_local, listens
-from buoy.tracking.recorder import SpoolRecorder, spool_parent
+from buoy.tracking.recorder import SpoolRecorder
 from buoy.tracking.resume import forget
 
 if TYPE_CHECKING:
@@ -28,19 +26,28 @@ KILLED_BY_TERM = 143
 _ABANDON_TIMEOUT_S = 5.0
 
 
-def finish_run(run: Run, exit_code: int | None, quiet: bool | None) -> None:
+def finish_run(run: Run, exit_code: int | None, quiet: bool | None, wait: str | None = None) -> None:
     """What `Run.finish()` does; never raises, and does nothing the second time."""
     if not _end(run, exit_code or 0) or run._is_guest:
-        # The pages are the kernel's, and the process that began the run waits for them. Besides, a forked child must
-        # not open a connection: gRPC does not survive a fork for sure.
+        # The pages are the kernel's, and the process that began the run waits for them.
         return
     recorder = run._recorder
+    if not isinstance(recorder, SpoolRecorder):
+        return
+    quiet = run.settings.quiet if quiet is None else quiet
     try:
-        if isinstance(recorder, SpoolRecorder):
-            progress = _deliver(run, recorder)
-            _say_end(run, recorder, progress, quiet=run.settings.quiet if quiet is None else quiet)
-    except KeyboardInterrupt:
-        run._messages.say("interrupted; the data is safe on this machine, and the daemon goes on with it")
+        upload = wait_for_run(run, wait) == "upload"
+        delivery = Delivery(run, recorder, upload=upload, silent=quiet or run.settings.silent)
+        try:
+            delivery.run()
+        except KeyboardInterrupt:
+            run._messages.say(text.interrupted(delivery.progress, run.dir))
+            return
+        except (CommError, OSError) as error:
+            run._messages.warn(
+                f"{error}. Everything is recorded in {recorder.directory}; the next daemon takes it from there"
+            )
+        _say_end(run, recorder, delivery, quiet=quiet)
     except Exception as error:
         run._messages.warn(f"the end of the run could not be reported: {type(error).__name__}: {error}")
 
@@ -82,41 +89,7 @@ def state_of(exit_code: int) -> int:
     return v1.RUN_STATE_FAILED
 
 
-def _deliver(run: Run, recorder: SpoolRecorder) -> v1.CloseProgress | None:
-    """Waits until the daemon has everything on disk; starts one if it has died. None if it cannot be reached."""
-    deadline = time.monotonic() + run.settings.finish_timeout
-    spool = str(recorder.directory)
-    if run._forwarder is not None:
-        if run._forwarder.drain(run.settings.finish_timeout):
-            recorder.discard()
-        _wait_for_children(run, recorder, deadline)
-        spool = ""
-    progress = None
-    try:
-        if recorder.directory.exists() and not spool:
-            # The way over gRPC has failed. Where a daemon shares this disk, it can take the rest from there.
-            recorder.hand_over(spool_root(state_dir()))
-        with connect(state_dir(), run.settings.start_timeout) as link:
-            # A daemon that has just started may not have met this spool yet.
-            link.open(recorder.start, spool, run.settings.api_key or "")
-            left = max(deadline - time.monotonic(), 1.0)
-            *_, progress = link.close_writer(recorder.writer_id, recorder.writer.committed, left)
-    except (CommError, OSError) as error:
-        run._messages.warn(
-            f"{error}. Everything is recorded in {recorder.directory}; the next daemon takes it from there"
-        )
-    return progress
-
-
-def _wait_for_children(run: Run, recorder: SpoolRecorder, deadline: float) -> None:
-    """Sees what forked children have left on its way; it goes on without this process, too."""
-    from buoy import courier  # noqa: PLC0415  few need it
-
-    outbox = spool_parent(run.settings.transport, state_dir())
-    courier.wait_for_family(outbox, recorder.writer_id, max(deadline - time.monotonic(), 0.0))
-
-
-def _say_end(run: Run, recorder: SpoolRecorder, progress: v1.CloseProgress | None, *, quiet: bool) -> None:
+def _say_end(run: Run, recorder: SpoolRecorder, delivery: Delivery, *, quiet: bool) -> None:
     if recorder.dropped:
         run._messages.warn(f"{recorder.dropped:,} records were dropped because there was no room for them")
     if run.rank and run.settings.ranks is not None:
@@ -126,7 +99,7 @@ def _say_end(run: Run, recorder: SpoolRecorder, progress: v1.CloseProgress | Non
         run._messages.block(text.metric_lines(summary, {key: recorder.history(key) for key in summary}))
     took = text.duration(run._ended_at - run._started)
     ended = _ended(run._exit_code, asked=bool(recorder.writer.control & CONTROL_STOP))
-    run._messages.say(f"run {run.name} {ended} after {took}; {_whereabouts(run, progress)}")
+    run._messages.say(f"run {run.name} {ended} after {took}; {_whereabouts(run, delivery)}")
 
 
 def _ended(exit_code: int, *, asked: bool) -> str:
@@ -138,9 +111,10 @@ def _ended(exit_code: int, *, asked: bool) -> str:
     return "was killed" if state_of(exit_code) == v1.RUN_STATE_KILLED else f"failed (exit code {exit_code})"
 
 
-def _whereabouts(run: Run, progress: v1.CloseProgress | None) -> str:
+def _whereabouts(run: Run, delivery: Delivery) -> str:
     """Where the data is now."""
     kept = f"kept in {run.dir}"
+    progress = delivery.progress
     if run.offline or progress is None:
         return kept
     if progress.log_error and not progress.on_disk:
@@ -149,12 +123,28 @@ def _whereabouts(run: Run, progress: v1.CloseProgress | None) -> str:
             f"({progress.log_error}); the daemon writes them as soon as it can"
         )
     waiting = progress.records - progress.records_acked
-    if waiting <= 0:
+    if waiting <= 0 and progress.on_disk:
         return f"all of it is on the server: {run.url}"
-    base_url = run.settings.base_url
+    if delivery.gave_up:
+        return (
+            f"{run.settings.base_url} {_silence(run, progress)}: {waiting:,} of {progress.records:,} records are not there. "
+            f"All are {kept}; keep that folder, and `buoy sync {run.dir}` uploads them"
+        )
+    return _still_to_go(run, progress, waiting)
+
+
+def _still_to_go(run: Run, progress: v1.CloseProgress, waiting: int) -> str:
+    base_url, kept = run.settings.base_url, f"kept in {run.dir}"
     # A short run may end before the daemon has had its first answer.
     if progress.server_answers or listens(base_url):
         return f"the daemon uploads the last {waiting:,} of {progress.records:,} records: {run.url}"
     if is_local(base_url):
         return f"{kept}; {waiting:,} records wait: start `buoy server` and they appear at {run.url}"
     return f"{kept}; {waiting:,} records wait until {base_url} answers, and then appear at {run.url}"
+
+
+def _silence(run: Run, progress: v1.CloseProgress) -> str:
+    reason = f" ({progress.upload_error})" if progress.upload_error else ""
+    if progress.upload_state == "refused":
+        return f"refuses the run{reason}"
+    return f"has taken nothing for {run.settings.finish_patience:.0f} s{reason}"

@@ -24,7 +24,7 @@ from buoy.errors import CommError
 from buoy.ranks import Rank
 from buoy.settings import Settings
 from buoy.tracking import exits, session
-from buoy.tracking.announcement import tell_daemon
+from buoy.tracking.announcement import leave_to_courier, send_over_grpc, tell_daemon
 from buoy.tracking.messages import Messages
 from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start, UnopenedRecorder, spool_parent
 
@@ -133,7 +133,7 @@ def _started_here(run: Run, before: SpoolRecorder | UnopenedRecorder) -> Start:
         run._messages.say(
             f"the process that began run {run.name} has ended; this one begins its next attempt"
         )
-        return run._start._replace(parent_writer=b"", attempt=0)
+        return run._start._replace(parent_writer=b"", attempt=0, launch=b"")
     return run._start._replace(parent_writer=before.writer_id)
 
 
@@ -149,28 +149,16 @@ def _has_ended(origin: Process) -> bool:
 
 def _send(run: Run, recorder: SpoolRecorder, *, forked: bool) -> None:
     """Sees to it that somebody takes the new spool."""
-    state = state_dir()
-    if run.settings.transport == "grpc":
-        _send_over_grpc(run, recorder, state, forked=forked)
+    if run.settings.transport == "grpc" and forked:
+        leave_to_courier(run, recorder)
+    elif run.settings.transport == "grpc":
+        send_over_grpc(run, recorder, state_dir(), None)
     elif forked:
         return  # The parent has seen to a daemon, and that one looks for new spools.
     elif not run._is_guest or run._origin[0] != platform.node():
-        tell_daemon(run, recorder, state, None)
+        tell_daemon(run, recorder, state_dir(), None)
     else:
-        _summon(state)
-
-
-def _send_over_grpc(run: Run, recorder: SpoolRecorder, state: Path, *, forked: bool) -> None:
-    if forked:
-        run._forwarder = None
-        from buoy import courier  # noqa: PLC0415  few need it
-
-        courier.leave(recorder.directory, run._family)
-        return
-    from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
-
-    run._forwarder = Forwarder(state, recorder, run.settings.api_key or "", run._messages)
-    run._forwarder.start()
+        _summon(state_dir())
 
 
 def _summon(state: Path) -> None:

@@ -6,6 +6,10 @@ import math
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buoy_proto import v1
 
 _BARS = "▁▂▃▄▅▆▇█"
 _METRICS_MAX = 10
@@ -120,3 +124,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def interrupted(progress: v1.CloseProgress | None, run_dir: str) -> str:
+    """What Ctrl-C in `finish()` leaves behind."""
+    waiting = progress.records - progress.records_acked if progress is not None else 0
+    if progress is None or not progress.on_disk:
+        return "interrupted; the data is safe on this machine, and the daemon goes on with it"
+    return (
+        f"interrupted; {waiting:,} of {progress.records:,} records are not on the server yet. "
+        f"All are kept in {run_dir}, and the daemon goes on with them"
+    )

@@ -16,6 +16,7 @@ from buoy.settings import Settings, check_tags
 from buoy.tracking import inheritance, session
 from buoy.tracking import metric as metrics
 from buoy.tracking.config import Config
+from buoy.tracking.delivery import checked_wait
 from buoy.tracking.ending import finish_run
 from buoy.tracking.exits import exit_code_of
 from buoy.tracking.recorder import Recorder, SpoolRecorder, Start
@@ -158,14 +159,24 @@ class Run:
             data = self._synchroniser.fill(data)
         self._recorder.log(data, step, commit)
 
-    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:
-        """Ends the run; returns when its data is on disk, and leaves the upload to the daemon. Never raises.
+    def finish(
+        self, exit_code: int | None = None, quiet: bool | None = None, wait: str | None = None
+    ) -> None:
+        """Ends the run; returns when its data is safe. Trouble is told, not raised.
+
+        Ctrl-C ends the wait: the data is on this machine then, and the daemon goes on with it.
 
         Args:
             exit_code: 0 or None: finished; else failed.
-            quiet: no summary on the terminal.
+            quiet: no progress and no summary on the terminal.
+            wait: "disk": the daemon has the data on disk, and uploads the rest by itself. "upload": the server has
+                everything; if it takes nothing for `finish_patience` seconds, a message says where the data is. By
+                default the setting `finish_wait`.
+
+        Raises:
+            UsageError: `wait` is something else.
         """
-        finish_run(self, exit_code, quiet)
+        finish_run(self, exit_code, quiet, checked_wait(wait))
 
     def __enter__(self) -> Run:
         joined = self._joins > 0

@@ -21,7 +21,7 @@ from buoy.daemon_link import Starter
 from buoy.errors import CommError, UsageError
 from buoy.ranks import Rank
 from buoy.settings import DEFAULT_ENTITY, Settings
-from buoy.tracking.announcement import heed, tell_daemon
+from buoy.tracking.announcement import send_over_grpc, tell_daemon
 from buoy.tracking.config import Config
 from buoy.tracking.messages import Messages
 from buoy.tracking.reach import is_local, listens
@@ -75,12 +75,7 @@ def start_run(
     run = Run(start, settings, recorder, messages, config, resumption=resumption)
     run._url = page_url(settings, start)
     if settings.transport == "grpc":
-        from buoy.forwarder import Forwarder  # noqa: PLC0415  few need it
-
-        run._forwarder = Forwarder(state, recorder, settings.api_key or "", messages, starter)
-        run._forwarder.start()
-        if (answer := run._forwarder.wait_opened(settings.start_timeout)) is not None:
-            heed(run, answer)
+        send_over_grpc(run, recorder, state, starter)
     else:
         tell_daemon(run, recorder, state, starter)
     _say_start(run)
