@@ -127,7 +127,8 @@ def _whereabouts(run: Run, delivery: Delivery) -> str:
         return f"all of it is on the server: {run.url}"
     if delivery.gave_up:
         return (
-            f"{run.settings.base_url} {_silence(run, progress)}: {waiting:,} of {progress.records:,} records are not there. "
+            f"{run.settings.base_url} {_silence(run, progress)}: "
+            f"{waiting:,} of {progress.records:,} records are not there. "
             f"All are {kept}; keep that folder, and `buoy sync {run.dir}` uploads them"
         )
     return _still_to_go(run, progress, waiting)
