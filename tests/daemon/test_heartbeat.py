@@ -125,8 +125,8 @@ def test_a_stop_is_passed_on_at_once_and_told_back(
 
 def test_what_answers_mean() -> None:
     stream = "ab" * 16
-    body = f'{{"stop": [{{"stream": "{stream}", "reason": "r"}}]}}'.encode()
-    assert heard_of(200, {}, body) == Heard({bytes.fromhex(stream): "r"})
+    body = f'{{"stop": [{{"stream": "{stream}", "reason": "r"}}], "crashed_after_s": 180}}'.encode()
+    assert heard_of(200, {}, body) == Heard({bytes.fromhex(stream): "r"}, 180.0)
     for wrong in (
         b"",
         b"{}",
@@ -151,8 +151,11 @@ def test_pauses() -> None:
         pauses.append(plan.not_before - 200)
     assert pauses == sorted(pauses)
     assert 5 < pauses[-1] <= 10
-    plan.apply(Heard({}), status=200, now=300.0, chance=1.0)
+    plan.apply(Heard({}, 4.0), status=200, now=300.0, chance=1.0)
     assert plan.not_before < 301
+    for _ in range(20):
+        plan.apply(Trouble("x"), status=0, now=300.0, chance=1.0)
+        assert plan.not_before <= 301
     plan.apply(Busy("x", 30.0), status=503, now=300.0, chance=0.0)
     assert 330 <= plan.not_before < 331
     plan.apply(Refused("x"), status=401, now=400.0, chance=1.0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import random
 import threading
 import time
@@ -51,9 +52,10 @@ OnStop = Callable[[bytes, str], None]
 
 @dataclass(frozen=True)
 class Heard:
-    """200: the streams that have to stop, with the reason."""
+    """200: the streams that have to stop, with the reason, and after how long a silence the server misses them."""
 
     stops: Mapping[bytes, str]
+    crashed_after_s: float = math.inf
 
 
 def heard_of(status: int, headers: Mapping[str, str], body: bytes) -> Heard | Outcome:
@@ -62,7 +64,8 @@ def heard_of(status: int, headers: Mapping[str, str], body: bytes) -> Heard | Ou
         return outcome_of(status, headers, body)
     try:
         answer = json.loads(body)
-        return Heard({bytes.fromhex(item["stream"]): str(item["reason"]) for item in answer["stop"]})
+        stops = {bytes.fromhex(item["stream"]): str(item["reason"]) for item in answer["stop"]}
+        return Heard(stops, float(answer.get("crashed_after_s", math.inf)))
     except (ValueError, TypeError, KeyError):
         return Trouble("the server's answer to a heartbeat makes no sense")
 
@@ -76,12 +79,15 @@ class BeatPlan:
         """Whether the server knows heartbeats."""
         self._server = ServerPlan()
         self._refusals = 0
+        self._pause_max_s = math.inf
 
     def apply(self, outcome: Heard | Outcome, *, status: int, now: float, chance: float) -> None:
         """Takes in how a heartbeat went. `status` is the HTTP status, 0 without an answer."""
         self.known = status not in (404, 405)
         if isinstance(outcome, Heard):
             self._server, self._refusals = ServerPlan(), 0
+            # A server that is back misses nobody sooner than that; so it has to be tried more often.
+            self._pause_max_s = max(outcome.crashed_after_s / 4, BEAT_MIN_S)
             self.not_before = now + BEAT_MIN_S
         elif not self.known:
             self.not_before = now + OLD_SERVER_S
@@ -90,7 +96,8 @@ class BeatPlan:
             self.not_before = now + pause_s(self._refusals, REFUSED_FIRST_S, REFUSED_MAX_S, chance)
         else:
             self._server.apply(outcome, now, chance)
-            self.not_before = max(self._server.not_before, now + BEAT_MIN_S)
+            pause_max_s = self._pause_max_s if isinstance(outcome, Trouble) else math.inf
+            self.not_before = min(max(self._server.not_before, now + BEAT_MIN_S), now + pause_max_s)
 
 
 class Heart:

@@ -63,6 +63,7 @@ class Pulse:
     def __init__(self, metadata: Metadata, grace_s: float, tell: Callable[[Changed], None]) -> None:
         self._metadata = metadata
         self._tell = tell
+        self.grace_s = grace_s
         self._attention = Attention(grace_s)
         self._wait_s_max = min(WAIT_S_MAX, grace_s / 4)
         self._sweep_s = min(SWEEP_S, grace_s / 10)

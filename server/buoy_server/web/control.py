@@ -34,7 +34,8 @@ async def heartbeat(request: Request) -> Response:
     if isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not 0 <= wait_s <= _WAIT_S_MAX:
         raise Malformed("bad_parameter", f"wait_s is a number of seconds from 0 to {_WAIT_S_MAX}.")
     stops = await services.pulse.beat(_streams(given, "streams"), _streams(given, "told"), wait_s)
-    return JSONAnswer({"stop": [{"stream": stream, "reason": stops[stream]} for stream in sorted(stops)]})
+    found = [{"stream": stream, "reason": stops[stream]} for stream in sorted(stops)]
+    return JSONAnswer({"stop": found, "crashed_after_s": services.pulse.grace_s})
 
 
 def _streams(given: dict[str, object], name: str) -> list[str]:

@@ -371,4 +371,6 @@ BEAT = _named(
         },
     ),
 )
-BEAT_ANSWER = _object({"stop": _list(_object({"stream": STREAM_ID, "reason": TEXT}))})
+BEAT_ANSWER = _object(
+    {"stop": _list(_object({"stream": STREAM_ID, "reason": TEXT})), "crashed_after_s": FLOAT}
+)
