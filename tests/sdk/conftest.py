@@ -13,6 +13,7 @@ from buoy.daemon_link import DaemonLink, Starter
 from buoy.tracking import exits, session
 from buoy_core.state import state_dir
 
+from tests.sdk.servers import Server
 from tests.sdk.training import Script, daemons, wait_for
 
 
@@ -50,3 +51,18 @@ def script(tmp_path: Path) -> Script:
     folder = tmp_path / "work"
     folder.mkdir()
     return Script(folder)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests that only talk to it; each uses projects of its own."""
+    server = Server(tmp_path_factory.mktemp("api") / "server")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def online(server: Server, monkeypatch: pytest.MonkeyPatch, own_user_settings: None) -> Server:  # noqa: ARG001
+    monkeypatch.setenv("BUOY_BASE_URL", server.url)
+    monkeypatch.setenv("BUOY_API_KEY", server.token)
+    return server

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import buoy
@@ -17,57 +14,7 @@ from buoy.cli import main
 from buoy.errors import AuthenticationError, CommError, UsageError
 from click.testing import CliRunner
 
-from tests.sdk.training import wait_for
-
-
-class Server:
-    """A server process of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "buoy_server", "--port", "0", "--data-dir", str(folder / "data")],
-            env={**os.environ, "BUOY_STATE_DIR": str(folder / "state")},
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=folder,
-        )
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        found = re.match(r"ready: (http://[^/]+)/\?token=(\S+)", ready)
-        assert found, ready
-        self.url, self.token = found.groups()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("api") / "server")
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def online(server: Server, monkeypatch: pytest.MonkeyPatch, own_user_settings: None) -> Server:  # noqa: ARG001
-    monkeypatch.setenv("BUOY_BASE_URL", server.url)
-    monkeypatch.setenv("BUOY_API_KEY", server.token)
-    return server
-
-
-def arrived(path: str, state: str = "finished") -> buoy.api.Run:  # type: ignore[name-defined]
-    """The run, once the server has all of it."""
-
-    def look() -> object:
-        try:
-            run = Api().run(path)
-        except CommError:
-            return None
-        return run if run.state == state else None
-
-    return wait_for(look, f"{path} is {state} on the server")
+from tests.sdk.servers import Server, arrived
 
 
 def test_a_run_as_it_was_recorded(online: Server) -> None:

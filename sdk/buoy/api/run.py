@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 from buoy.api import series
+from buoy.api.history import LIMIT_MAX, Ranks, check_ranks, pages
+from buoy.api.history import rows as rows_of
 from buoy.api.http import Http
 from buoy.api.names import project_path
 from buoy.errors import UsageError
@@ -18,7 +20,6 @@ from buoy.errors import UsageError
 COLUMNS = ("name", "state", "created_us", "tags", "notes", "group", "job_type")
 """What a list of runs brings along."""
 
-_PAGE_MAX = 1000
 _WHO_MAX = 200
 
 
@@ -159,6 +160,7 @@ class Run:
         page_size: int = 1000,
         min_step: int | None = None,
         max_step: int | None = None,
+        ranks: Ranks = None,
     ) -> Iterator[dict[str, Any]]:
         """Every row, exactly as logged, in the order of the steps.
 
@@ -167,16 +169,24 @@ class Run:
             page_size: rows in one request.
             min_step: the first step.
             max_step: the step after the last.
+            ranks: by default the lowest rank that has a key speaks for it. A number: this rank alone. "all": a row for
+                each, with `_rank`. "mean", "min", "max", "sum", "std", "count", "argmin" or "argmax": each key over all
+                ranks that have a number at the step; the last two name the rank that is lowest or highest.
         """
+        check_ranks(ranks)
         if page_size < 1:
             raise UsageError(f"page_size must be at least 1, not {page_size}")
         # The server wants an inclusive end.
-        query = {"key": keys, "min_step": min_step, "max_step": None if max_step is None else max_step - 1}
+        query = {"min_step": min_step, "max_step": None if max_step is None else max_step - 1, "rank": ranks}
+        limit = min(page_size, LIMIT_MAX)
+        if not keys:
+            for page in pages(self._http, self._address, limit=limit, **query):
+                yield from rows_of(page, (), steps=True)
+            return
+        # The server knows which of the keys is the rarest, and passes over what does not have it.
         cursor = None
         while True:
-            answer = self._http.get(
-                f"{self._address}/history", limit=min(page_size, _PAGE_MAX), cursor=cursor, **query
-            )
+            answer = self._http.get(f"{self._address}/history", key=keys, limit=limit, cursor=cursor, **query)
             yield from answer["rows"]
             cursor = answer["cursor"]
             if cursor is None:
@@ -189,6 +199,8 @@ class Run:
         x_axis: str = "_step",
         pandas: bool = True,
         stream: str = "default",
+        *,
+        ranks: Ranks = None,
     ) -> Any:
         """The course of each metric in at most `samples` points; the same rows whenever it is called.
 
@@ -201,8 +213,13 @@ class Run:
             x_axis: `_step`, `_runtime` (seconds since the start), `_timestamp` (Unix seconds), or a metric.
             pandas: return a DataFrame if pandas is installed, else a list of dicts.
             stream: "default", or "system" for the machine's metrics.
+            ranks: which ranks, or how they become one; see `scan_history`. Ranks are reduced step by step, before
+                anything is thinned out.
         """
-        rows = series.rows(self, self._http, samples=samples, keys=keys, x_axis=x_axis, stream=stream)
+        check_ranks(ranks)
+        rows = series.rows(
+            self, self._http, samples=samples, keys=keys, x_axis=x_axis, stream=stream, ranks=ranks
+        )
         if pandas:
             try:
                 from pandas import DataFrame  # noqa: PLC0415  only who has it pays for it
@@ -210,6 +227,19 @@ class Run:
                 return rows
             return DataFrame(rows)
         return rows
+
+    def details(self) -> dict[str, Any]:
+        """Everything that the server says of the run, its history aside."""
+        return self.load()._known
+
+    def keys(self, *, system: bool = False) -> list[dict[str, Any]]:
+        """The keys of the run: name, kind, ranks, number of values; those of the machine if asked."""
+        answer = self._http.get(f"{project_path(self.entity, self.project)}/keys", run=self.id)
+        return [entry for entry in answer["keys"] if (entry["kind"] == "system") == system]
+
+    def pages(self, **query: object) -> Iterator[dict[str, Any]]:
+        """The history as the server pages it, column by column; `query` are the route's parameters."""
+        return pages(self._http, self._address, **query)
 
     def __repr__(self) -> str:
         return f"<Run {'/'.join(self.path)} ({self._known.get('state', 'not loaded')})>"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from buoy.api.history import Ranks
 from buoy.api.http import Http
 from buoy.api.names import project_path
 from buoy.errors import UsageError
@@ -19,7 +20,14 @@ _KEYS_MAX = 50
 
 
 def rows(
-    run: Run, http: Http, *, samples: int, keys: Sequence[str] | None, x_axis: str, stream: str
+    run: Run,
+    http: Http,
+    *,
+    samples: int,
+    keys: Sequence[str] | None,
+    x_axis: str,
+    stream: str,
+    ranks: Ranks = None,
 ) -> list[dict[str, Any]]:
     """What `Run.history()` returns; rows in the order of x, each with the keys that have a value there.
 
@@ -40,12 +48,16 @@ def rows(
     if x_axis not in _AXES and x_axis not in wanted:
         wanted.append(x_axis)
     wanted = [key for key in wanted if key not in _AXES]
-    points: dict[float, dict[str, Any]] = {}
+    # Rows belong to a rank only if there are rows of several.
+    points: dict[tuple[float, int], dict[str, Any]] = {}
     for begin in range(0, len(wanted), _KEYS_MAX):
         some = wanted[begin : begin + _KEYS_MAX]
-        for found in _query(http, project, run.id, keys=some, axis=axis, samples=samples, system=system):
+        panel = _panel(run.id, keys=some, axis=axis, samples=samples, system=system, ranks=ranks)
+        for found in _query(http, project, panel, lowest=ranks is None):
+            rank = found["rank"] if ranks == "all" else -1
+            own = {"_rank": rank} if ranks == "all" else {}
             for x, y in _thinned(_points(found, whole=axis == "_step"), samples):
-                points.setdefault(x, {axis: x})[found["key"]] = y
+                points.setdefault((x, rank), {axis: x, **own})[found["key"]] = y
     return [points[x] for x in sorted(points)]
 
 
@@ -54,11 +66,10 @@ def _all_keys(http: Http, project: str, run_id: str, system: bool) -> list[str]:
     return sorted(entry["key"] for entry in answer["keys"])
 
 
-def _query(
-    http: Http, project: str, run_id: str, *, keys: list[str], axis: str, samples: int, system: bool
-) -> Iterable[dict[str, Any]]:
-    """One series for each key, that of the lowest rank."""
-    panel = {
+def _panel(
+    run_id: str, *, keys: list[str], axis: str, samples: int, system: bool, ranks: Ranks
+) -> dict[str, object]:
+    return {
         "id": 0,
         "keys": keys,
         "runs": {"ids": [run_id]},
@@ -69,12 +80,21 @@ def _query(
         "cols": ["n", "last"],
         "have": {},
         "system": system,
+        "ranks": [ranks] if isinstance(ranks, int) else ranks,
     }
+
+
+def _query(http: Http, project: str, panel: dict[str, object], *, lowest: bool) -> Iterable[dict[str, Any]]:
+    """The series that there are; of each key only that of the lowest rank, if asked."""
     answer = http.post(f"{project}/series:query", {"panels": [panel]})["panels"][0]
-    chosen: dict[str, dict[str, Any]] = {}
-    for found in answer["series"]:
+    present = [found for found in answer["series"] if found["kind"] != "absent"]
+    for found in present:
         found.setdefault("exp", answer.get("exp"))
-        if found["kind"] != "absent" and _rank(found) < _rank(chosen.get(found["key"])):
+    if not lowest:
+        return present
+    chosen: dict[str, dict[str, Any]] = {}
+    for found in present:
+        if _rank(found) < _rank(chosen.get(found["key"])):
             chosen[found["key"]] = found
     return chosen.values()
 

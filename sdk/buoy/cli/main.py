@@ -9,7 +9,7 @@ import sys
 import click
 
 from buoy._version import __version__
-from buoy.cli import daemon, doctor, runs, sync
+from buoy.cli import daemon, doctor, export, runs, sync
 from buoy.errors import Error
 
 
@@ -61,6 +61,7 @@ def login(key: str | None, host: str | None, relogin: bool, verify: bool) -> Non
 main.add_command(daemon.daemon)
 main.add_command(daemon.status)
 main.add_command(doctor.doctor)
+main.add_command(export.export)
 main.add_command(runs.runs)
 main.add_command(runs.show)
 main.add_command(runs.stop)
