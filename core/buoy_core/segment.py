@@ -7,7 +7,6 @@ The twin relies on the interpreter for their order; the compiled core uses relea
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 from struct import Struct
 from zlib import crc32
@@ -31,6 +30,7 @@ from buoy_core.format import (
     spool_segment_name,
 )
 from buoy_core.machine import boot_id, pid_namespace, process_identity
+from buoy_core.mapping import map_file
 
 _ORIGIN = Struct("<QQ")  # start time and pid namespace of the writer's process
 
@@ -41,10 +41,9 @@ class Segment:
     `close()` unmaps; the object must not be used afterwards.
     """
 
-    def __init__(self, path: str, mapped: mmap.mmap) -> None:
+    def __init__(self, path: str, view: memoryview) -> None:
         self.path = path
-        self.view = memoryview(mapped)
-        self._mapped = mapped
+        self.view = view
         self._longs = self.view[:SPOOL_HEADER_BYTES].cast("Q")
         self._words = self.view[:SPOOL_HEADER_BYTES].cast("I")
         fixed = SPOOL_FIXED.unpack_from(self.view)
@@ -70,7 +69,7 @@ class Segment:
         try:
             size = os.fstat(descriptor).st_size
             _check_header(path, os.pread(descriptor, SPOOL_HEADER_BYTES, 0), size)
-            return cls(path, mmap.mmap(descriptor, size))
+            return cls(path, map_file(descriptor, size))
         finally:
             os.close(descriptor)
 
@@ -87,7 +86,7 @@ class Segment:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 preallocate(descriptor, size)
-                mapped = mmap.mmap(descriptor, size)
+                view = map_file(descriptor, size)
             except BaseException:
                 os.unlink(temporary)  # noqa: PTH108 - pathlib is slow to import
                 raise
@@ -100,8 +99,8 @@ class Segment:
             SPOOL_MAGIC, VERSION, SPOOL_HEADER_BYTES, capacity, base, index, writer_id, boot_id(), pid
         )
         origin = _ORIGIN.pack(start, pid_namespace())
-        mapped[: SPOOL_START_AT + _ORIGIN.size] = fixed + _CRC.pack(crc32(fixed)) + origin
-        return cls(temporary, mapped)
+        view[: SPOOL_START_AT + _ORIGIN.size] = fixed + _CRC.pack(crc32(fixed)) + origin
+        return cls(temporary, view)
 
     def publish(self) -> None:
         """Gives the segment its name. Readers can see it from now on.
@@ -185,7 +184,6 @@ class Segment:
         self._longs.release()
         self._words.release()
         self.view.release()
-        self._mapped.close()
 
 
 _CRC = Struct("<I")

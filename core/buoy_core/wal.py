@@ -83,6 +83,7 @@ class WalWriter:
         self._lock = threading.Lock()
         self._broken: OSError | None = None
         self._descriptor = -1
+        self._parked = False
         self._segment_size = 0
         self._synced_size = 0
         for name in os.listdir(self.directory):  # noqa: PTH208
@@ -215,6 +216,8 @@ class WalWriter:
                 it again, and read the spools again from where it ends.
         """
         with self._lock:
+            if self._parked:
+                return
             self._check_sound()
             sequence, index, size = self.next_seq, self._index, self._segment_size
             descriptor = os.dup(self._descriptor)
@@ -233,8 +236,28 @@ class WalWriter:
             if self._index == index:
                 self._synced_size = max(self._synced_size, size)
 
+    def park(self) -> None:
+        """Syncs, and closes the file until the next append: descriptors are few.
+
+        Raises:
+            OSError: as for `sync`.
+        """
+        self.sync()
+        with self._lock:
+            if self._descriptor >= 0 and self.synced_seq == self.next_seq:
+                os.close(self._descriptor)
+                self._descriptor, self._parked = -1, True
+
+    def _unpark(self) -> None:
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+        if os.fstat(descriptor).st_size != self._segment_size:
+            os.close(descriptor)
+            raise CoreError(f"{self.path} was changed by somebody else")
+        self._descriptor, self._parked = descriptor, False
+
     def close(self) -> None:
         """Syncs and closes. May be called twice."""
+        self._parked = False
         if self._descriptor < 0:
             return
         try:
@@ -270,6 +293,8 @@ class WalWriter:
         self._tables.add(writer_id, tables)
 
     def _check_sound(self) -> None:
+        if self._parked:
+            self._unpark()
         if self._descriptor < 0:
             raise CoreError(f"the log in {self.directory} is closed")
         if self._broken is not None:

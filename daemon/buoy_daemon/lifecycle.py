@@ -26,6 +26,7 @@ from buoy_daemon.door import Door
 from buoy_daemon.files import write_text
 from buoy_daemon.index import Index
 from buoy_daemon.lock import Lock, take_lock
+from buoy_daemon.open_files import fit_to_limit
 from buoy_daemon.options import Options
 from buoy_daemon.outbox import Outbox
 from buoy_daemon.progress import Progress
@@ -55,6 +56,7 @@ def run(options: Options) -> int:
     0 as well when another daemon runs already: whoever wanted one has one.
     """
     os.umask(0o077)
+    fit_to_limit()
     folder = options.state_dir
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

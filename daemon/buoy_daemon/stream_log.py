@@ -5,6 +5,7 @@ After LogTrouble the log has to be closed and opened again: only what it holds t
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from buoy_core.format import WAL_SEGMENT_BYTES, ZERO_ID
 from buoy_core.wal import WalWriter
 
 from buoy_daemon.errors import LogTrouble
+from buoy_daemon.open_files import SHARED
 
 
 class StreamLog:
@@ -25,9 +27,11 @@ class StreamLog:
 
     def __init__(self, directory: Path, stream_id: bytes, segment_bytes: int = WAL_SEGMENT_BYTES) -> None:
         self.last_sync_s = 0.0
+        SHARED.use(self)
         try:
             self._wal = WalWriter(str(directory), stream_id, segment_bytes=segment_bytes)
         except (OSError, CoreError) as error:
+            SHARED.forget(self)
             raise LogTrouble(explain(error)) from error
 
     @property
@@ -46,6 +50,7 @@ class StreamLog:
 
     def append(self, chunk: Chunk, writer_id: bytes) -> None:
         """Appends a writer's records. Raises LogTrouble."""
+        SHARED.use(self)
         try:
             self._wal.append(chunk, writer_id, time_us=now_us())
         except (OSError, CoreError) as error:
@@ -53,6 +58,7 @@ class StreamLog:
 
     def append_own(self, own_records: list[bytes]) -> None:
         """Appends records of the daemon itself. Raises LogTrouble."""
+        SHARED.use(self)
         try:
             self._wal.append_records(own_records, time_us=now_us())
         except (OSError, CoreError) as error:
@@ -92,8 +98,14 @@ class StreamLog:
             raise LogTrouble(explain(error)) from error
         self.last_sync_s = time.monotonic() - began
 
+    def park(self) -> None:
+        """Syncs and closes the file until the next append. If that fails, whoever syncs next is told."""
+        with contextlib.suppress(OSError, CoreError):
+            self._wal.park()
+
     def close(self) -> None:
         """Closes the log, whatever state it is in."""
+        SHARED.forget(self)
         try:
             self._wal.close()
         except (OSError, CoreError):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +36,17 @@ def wait_until(condition: Callable[[], Any], what: str, deadline_s: float = DEAD
 class DaemonProcess:
     """A daemon of the state folder, started at once."""
 
-    def __init__(self, state_dir: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        state_dir: Path,
+        *arguments: str,
+        env: dict[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.state_dir = state_dir
         self.started_at = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "buoy_daemon", "run", "--state-dir", str(state_dir), *arguments],
+            [*prefix, sys.executable, "-m", "buoy_daemon", "run", "--state-dir", str(state_dir), *arguments],
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
