@@ -10,6 +10,7 @@ log knows which offsets it holds, and the server knows which sequence it expects
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import time
@@ -44,6 +45,8 @@ class WriterEntry:
     """Where it was given up without being seen to end: its spool is kept, in case it goes on from this offset."""
     forked: bool = False
     """It belongs to a process that another writer's has forked."""
+    parent: str = ""
+    """The id of that other writer; empty in entries of older daemons."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> WriterEntry:
@@ -165,6 +168,11 @@ class Index:
         """Writes an entry down, durably. Raises OSError with the old one in place."""
         write_json(self._path(entry), entry.to_json(), durable=True, fault="index")
 
+    def discard(self, entry: StreamEntry) -> None:
+        """Takes back an entry of which it is not known whether it was saved."""
+        with contextlib.suppress(OSError):
+            self._path(entry).unlink(missing_ok=True)
+
     def finish(self, entry: StreamEntry) -> None:
         """Moves the entry of a stream that needs nothing more to where only its run's next attempt looks."""
         self.shadow(entry).remove()
@@ -193,6 +201,15 @@ class Index:
     def _done_path(self, key: RunKey) -> Path:
         digest = hashlib.sha256("\0".join(key).encode("utf-8", "surrogatepass")).hexdigest()
         return self._done / f"{digest[:32]}.json"
+
+
+def is_family(start: v1.WriterStart, entry: StreamEntry) -> bool:
+    """Whether a process that has forked this writer's, was forked by it, or by the same one, writes a stream.
+
+    They are one launch, whichever of them the daemon meets first.
+    """
+    mine = {start.writer_id.hex(), start.parent_writer.hex()} - {""}
+    return any(mine & {writer_id.hex(), writer.parent} for writer_id, writer in entry.writers.items())
 
 
 def run_key(run: v1.RunInfo) -> RunKey:

@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError
 
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.files import read_json
-from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, run_key
+from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, is_family, run_key
 from buoy_daemon.processes import Process, is_alive
 from buoy_daemon.source import AppendSource, SpoolSource, remove_spool
 from buoy_daemon.stream import Stream
@@ -65,6 +65,7 @@ class Registry:
         self._log_segment_bytes = log_segment_bytes
         self._unseen_grace_s = unseen_grace_s
         self._unseen: dict[bytes, SpoolSource] = {}
+        self._drafts: dict[bytes, StreamEntry] = {}
         self._host = socket.gethostname()
 
     def load(self) -> None:
@@ -169,7 +170,13 @@ class Registry:
                 remove_spool(spool_dir)
             return self._add_finished(done)
         writer = WriterEntry(
-            spool_dir, start.host, start.rank, pid, process_start, forked=bool(start.parent_writer)
+            spool_dir,
+            start.host,
+            start.rank,
+            pid,
+            process_start,
+            forked=bool(start.parent_writer),
+            parent=start.parent_writer.hex(),
         )
         try:
             stream = self._join(start, writer)
@@ -249,20 +256,22 @@ class Registry:
         if stream.entry.closed:
             stream.reopen()
         stream.add_writer(start.writer_id, writer)
+        if draft := self._drafts.pop(start.writer_id, None):
+            self._index.discard(draft)
         return stream
 
     def _existing(self, start: v1.WriterStart) -> Stream | None:
         """The stream that a writer joins, the latest first; None if it begins an attempt."""
         key = run_key(start.run)
-        parent = self.writers.get(start.parent_writer)
-        if parent is not None and parent.entry.key == key:
-            return parent
         mine = [stream for stream in self.streams.values() if stream.entry.key == key]
+        for stream in mine:
+            if is_family(start, stream.entry):
+                return stream
         for stream in sorted(mine, key=lambda stream: stream.entry.attempt, reverse=True):
             if self._joins(start, stream.entry, stream.live_tails()):
                 return stream
         done = self._index.last_done(key)
-        if done is not None and self._joins(start, done, []):
+        if done is not None and (is_family(start, done) or self._joins(start, done, [])):
             return self._add(self._stream(done))
         return None
 
@@ -283,9 +292,12 @@ class Registry:
         return tail.source is None or tail.source.alive()
 
     def _make(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
-        entry = self._lost_entry(start) or self._new_entry(start)
+        # The same one again if it could not be noted for sure: it may be in the index nevertheless.
+        entry = self._drafts.get(start.writer_id) or self._lost_entry(start) or self._new_entry(start)
         entry.writers[start.writer_id] = writer
+        self._drafts[start.writer_id] = entry
         self._index.save(entry)
+        del self._drafts[start.writer_id]
         faults.point("stream.after_index")
         return self._add(self._stream(entry))
 
@@ -314,10 +326,15 @@ class Registry:
     def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:
         """The folder the writer asks for, or one beside it when that already holds another stream's log."""
         wanted = Path(start.run_dir or self._state_dir / "runs" / f"run-{_file_name(start.run.run_id)}")
-        if not _has_log(wanted):
+        if self._is_free(wanted):
             return wanted
         beside = wanted.with_name(f"{wanted.name}-{attempt}")
-        return beside if not _has_log(beside) else wanted.with_name(f"{wanted.name}-{secrets.token_hex(4)}")
+        return beside if self._is_free(beside) else wanted.with_name(f"{wanted.name}-{secrets.token_hex(4)}")
+
+    def _is_free(self, run_dir: Path) -> bool:
+        """Whether no stream has its log there, or is about to."""
+        entries = [*(stream.entry for stream in self.streams.values()), *self._drafts.values()]
+        return not _has_log(run_dir) and str(run_dir) not in {entry.run_dir for entry in entries}
 
     def _lost_entry(self, start: v1.WriterStart) -> StreamEntry | None:
         """The entry of the log that already holds records of this writer, if the index has lost it."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import signal
+import subprocess
+import sys
 
 import grpc
 import psutil
 import pytest
 from buoy_proto import v1
 
+from tests.crash.seam import Operation, Seam
 from tests.daemon.processes import SpoolRun, WriterProcess, wait_until, writer_start
 
 QUICK = ("--sync-interval-s", "0.05")
@@ -106,3 +110,53 @@ def test_fields_of_a_launch_survive_the_daemon(start_daemon, server, state_dir, 
     wait_until(lambda: server.only_stream().writer_ends(), "the end arrives")
     (told,) = starts(server)
     assert (told.launch_id, told.branch) == (bytes(16), branch)
+
+
+FORKED = """
+import sys
+from pathlib import Path
+from tests.daemon.processes import SpoolRun, writer_start
+state_dir, run_dir, base_url, parent = sys.argv[1:]
+run = SpoolRun(Path(state_dir), writer_start(Path(run_dir), base_url, parent_writer=bytes.fromhex(parent)))
+run.log(10)
+run.finish()
+"""
+
+
+def test_forked_processes_share_their_parents_attempt_though_they_are_met_first(
+    start_daemon, state_dir, server, tmp_path
+):
+    """No daemon ran when a training forked. The next one met the spool of a process that had ended first, and took its
+    parent for another attempt, which superseded everything that it had logged."""
+    start = writer_start(tmp_path / "run", server.base_url)
+    words = [str(state_dir), str(tmp_path / "run"), server.base_url, start.writer_id.hex()]
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", FORKED, *words], check=True)
+    daemon = start_daemon(*QUICK)
+    wait_until(
+        lambda: server.of_run("r1") and not list((state_dir / "spool").iterdir()), "the forked ones' end"
+    )
+    parent = SpoolRun(state_dir, start)
+    daemon.client.open(start, str(parent.folder))
+    parent.log(10)
+    parent.finish()
+    wait_until(lambda: not list((state_dir / "spool").iterdir()), "the parent's end")
+    assert len(server.of_run("r1")) == 1
+
+
+def test_a_stream_that_could_not_be_noted_for_sure_is_the_same_one_at_the_next_try(
+    start_daemon, state_dir, server, tmp_path
+):
+    """The index entry had its name when the sync of its folder failed. The next try made another stream, and the first
+    one, found by the next daemon, could never be opened: its folder held the other one's log."""
+    seam = Seam(tmp_path / "seam")
+    run = SpoolRun(state_dir, writer_start(tmp_path / "run", server.base_url))
+    run.log(10)
+    streams = state_dir / "streams"
+    with seam.fail(streams, Operation.SYNC, errno.EIO, skip=1, limit=1) as rule:
+        daemon = start_daemon(*QUICK, env=seam.environment())
+        wait_until(lambda: rule.hits, "the failed sync")
+        wait_until(lambda: daemon.client.status().runs, "the second try")
+    assert len(list(streams.glob("*.json"))) == 1
+    run.finish()
+    wait_until(lambda: not list(streams.glob("*.json")), "the end of the stream")
