@@ -29,6 +29,11 @@ test: system build web lint type ## set up, then run every check and test
 	$(PY) -m pytest
 	$(NPM) run e2e
 
+ROWS ?= 2500000
+.PHONY: outage
+outage: build ## log ROWS rows of 8 keys while the server is away; print memory, and how fast they arrive then
+	$(PY) -m tests.crash.test_outage $(ROWS)
+
 .PHONY: build
 build: $(VENV)/.compiled ## virtual environment and compiled core
 

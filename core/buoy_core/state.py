@@ -139,12 +139,16 @@ def store_api_key(folder: Path, base_url: str, api_key: str) -> None:
 def _replace(path: Path, credentials: dict[str, object]) -> None:
     temporary = path.with_name(f"credentials.{os.urandom(8).hex()}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(credentials, file, indent=1, sort_keys=True)
-        file.flush()
-        # Or a power cut leaves an empty file, and the keys have to be asked for again.
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            json.dump(credentials, file, indent=1, sort_keys=True)
+            file.flush()
+            # Or a power cut leaves an empty file, and the keys have to be asked for again.
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _read_credentials(folder: Path) -> dict[str, object]:

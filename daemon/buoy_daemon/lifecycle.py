@@ -13,19 +13,20 @@ import signal
 import sys
 import threading
 import time
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import FrameType
 
 import grpc
 from buoy_core import implementation, state
 from buoy_core.placement import check_private
+from buoy_core.repeats import Repeats
 
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.door import Door
 from buoy_daemon.files import write_text
 from buoy_daemon.index import Index
 from buoy_daemon.lock import Lock, take_lock
+from buoy_daemon.log_file import LogFile
 from buoy_daemon.open_files import fit_to_limit
 from buoy_daemon.options import Options
 from buoy_daemon.outbox import Outbox
@@ -78,11 +79,12 @@ def run(options: Options) -> int:
 
 def _start_logging(options: Options) -> None:
     path = state.log_path(options.state_dir)
-    handlers: list[logging.Handler] = [
-        RotatingFileHandler(path, maxBytes=LOG_BYTES_MAX, backupCount=LOG_FILES, encoding="utf-8")
-    ]
+    file = LogFile(path, bytes_max=LOG_BYTES_MAX, older=LOG_FILES)
+    file.addFilter(Repeats())
+    handlers: list[logging.Handler] = [file]
     if options.foreground:
-        handlers.append(logging.StreamHandler())
+        # First: the file's filter may add to what is said.
+        handlers.insert(0, logging.StreamHandler())
     text = "%(asctime)s %(levelname)s %(threadName)s %(name)s: %(message)s"
     logging.basicConfig(level=logging.INFO, format=text, handlers=handlers)
     threading.excepthook = lambda args: log.error(
