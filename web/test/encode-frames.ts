@@ -14,6 +14,7 @@ export interface EntrySpec {
   y?: number[];
   last?: [number, number, number];
   xRange?: [number, number];
+  attempt?: number;
 }
 
 const BITS = { n: 0, min: 1, max: 2, last: 3, mean: 4 } as const;
@@ -99,6 +100,7 @@ export function encodeFrame(panel: number, exp: number, entries: EntrySpec[]): U
     (entry.xRange ?? [0, 0]).forEach((v, k) => {
       directory.setFloat64(at + 88 + 8 * k, v, true);
     });
+    directory.setUint32(at + 104, entry.attempt ?? 0, true);
     payloads.push(bytes);
     payloadAt += bytes.length;
   });

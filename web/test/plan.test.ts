@@ -83,6 +83,20 @@ describe("plan", () => {
     expect(made).toMatchObject({ xMin: 0, xMax: 9, failed: 1 });
   });
 
+  it("draws superseded parts below the curves, without a newest point", () => {
+    const made = plan(
+      [raw([0, 1], [5, 6], { rank: 1 }), raw([0, 1], [1, 2]), raw([3, 4], [9, 9], { attempt: 1, lastY: 9 })],
+      "step",
+    );
+    expect(made.lines.map((line) => [line.attempt, line.rank])).toEqual([
+      [1, 0],
+      [0, 0],
+      [0, 1],
+    ]);
+    expect(made.lines[0]?.last).toBeNull();
+    expect(made.xMax).toBe(4);
+  });
+
   it("is empty, not broken, without points", () => {
     const made = plan([{ ...raw([], []), kind: "absent" }], "step");
     expect(made.lines).toEqual([]);

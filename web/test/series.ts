@@ -4,7 +4,7 @@ import type { Series } from "../src/data/frames.ts";
 type Raw = Extract<Series, { kind: "raw" }>;
 type Buckets = Extract<Series, { kind: "buckets" }>;
 
-const head = { run: "r", key: "k", rank: 0, rev: 1, gen: 0, sealed: false, nTotal: 1, lastT: 0 };
+const head = { run: "r", key: "k", rank: 0, rev: 1, gen: 0, sealed: false, nTotal: 1, lastT: 0, attempt: 0 };
 
 export function raw(x: number[], y: number[], more: Partial<Raw> = {}): Raw {
   return {

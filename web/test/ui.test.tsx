@@ -98,6 +98,7 @@ describe("overview", () => {
       config: {},
       summary: { "val/acc": { min: 0.1, max: 0.98765432 }, loss: { $float: "nan" } },
       metadata: {},
+      fork: { run: "base", step: 1200 },
       attempts: [{ attempt: 2, started_us: null, state: "crashed" }],
       writers: [
         {
@@ -124,6 +125,7 @@ describe("overview", () => {
     const text = host.textContent ?? "";
     for (const part of [
       "NaN",
+      "Forked frombase at step 1\u2009200",
       "min 0.1",
       "max 0.98765",
       "x, y",

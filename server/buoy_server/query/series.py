@@ -197,6 +197,8 @@ class _Panel:
             for (run, key, rank), answer in found.items():
                 answer.run, answer.key, answer.rank, answer.attempt = runs[run], keys[key], rank, item.ordinal
                 answers.append(answer)
+        for answer in answers:
+            answer.extent = _drawn_extent(answer, exponent, integer=self._axis.kind == "step")
         return answers
 
     def _extents(self, known: Sequence[KnownSeries]) -> dict[SeriesKey, Extent]:
@@ -282,6 +284,17 @@ class _Panel:
             for series, columns in self._reader.extents(selection, self._axis, window).items():
                 counts[series] = int(columns["n"][0])
         return counts
+
+
+def _drawn_extent(answer: SeriesAnswer, exponent: int, *, integer: bool) -> Extent:
+    """What is drawn, as far as its buckets tell; there is no newest point in it."""
+    if answer.kind == "raw":
+        x = answer.columns["x"]
+        return Extent(len(x), float(x.min()), float(x.max()), float("nan"), 0)
+    width, counts = 2.0**exponent, answer.columns.get("n")
+    low = answer.first_bucket * width
+    high = (answer.first_bucket + int(answer.idx[-1]) + 1) * width - integer
+    return Extent(0 if counts is None else int(counts.sum()), low, high, float("nan"), 0)
 
 
 def _exact(columns: Columns) -> Columns:

@@ -51,6 +51,8 @@ interface Entry {
   readonly lastT: number;
   readonly xMin: number;
   readonly xMax: number;
+  /** 0 for the run's curve; else what later attempts have superseded of that attempt, counted from 1. */
+  readonly attempt: number;
 }
 
 export type Series = Entry &
@@ -143,6 +145,7 @@ function decodeEntry(view: DataView, at: number, parts: Parts): Series {
     nTotal: Number(view.getBigUint64(at + 80, true)),
     xMin: f64(88),
     xMax: f64(96),
+    attempt: view.getUint32(at + 104, true),
   };
   const kind = KINDS[view.getUint8(at + 8)] ?? "absent";
   const rows = view.getUint32(at + 32, true);

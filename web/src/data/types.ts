@@ -100,6 +100,8 @@ export interface Run {
   config: { readonly [key: string]: Json };
   summary: { readonly [key: string]: Json };
   metadata: { readonly [key: string]: Json };
+  /** The run whose steps up to `step` this one begins with. */
+  fork: { run: string; step: number } | null;
   attempts: Attempt[];
   stop: Stop | null;
   machines: Machine[];
@@ -139,6 +141,7 @@ export interface PanelQuery {
   cols: string[];
   have: Record<string, number>;
   system: boolean;
+  attempts: "latest" | "all";
 }
 
 /** Bits of a nudge: what of a run has changed. */

@@ -84,11 +84,12 @@ export class Chart {
     this.plot.destroy();
   }
 
-  /** Colour of each line of the plan, in order: ranks are shades of their run's colour. */
+  /** Colour of each line of the plan, in order: ranks are shades of their run's colour, whatever the attempt. */
   private lineColours(): string[] {
     const { data, ink } = this.options.colours;
     const base = data[this.options.slot % data.length] as string;
-    return this.plan.lines.map((_, i) => rankColour(base, ink, i, this.plan.lines.length));
+    const ranks = [...new Set(this.plan.lines.map((line) => line.rank))].sort((a, b) => a - b);
+    return this.plan.lines.map((line) => rankColour(base, ink, ranks.indexOf(line.rank), ranks.length));
   }
 
   private view(): Range {

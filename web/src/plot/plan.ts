@@ -21,6 +21,8 @@ export interface Line {
   readonly band: Band | null;
   readonly last: { readonly x: number; readonly y: number } | null;
   readonly nonFinite: number;
+  /** 0 for the curve; else the attempt of which this is the superseded part. */
+  readonly attempt: number;
 }
 
 export interface Band {
@@ -117,9 +119,11 @@ const read =
 type Raw = Extract<Series, { kind: "raw" }>;
 type Buckets = Extract<Series, { kind: "buckets" }>;
 
-function head(series: Series): Pick<Line, "run" | "rank" | "last"> {
-  const last = Number.isFinite(series.lastX) && Number.isFinite(series.lastY);
-  return { run: series.run, rank: series.rank, last: last ? { x: series.lastX, y: series.lastY } : null };
+function head(series: Series): Pick<Line, "run" | "rank" | "attempt" | "last"> {
+  const { run, rank, attempt } = series;
+  // A superseded part has no newest point: the curve has.
+  const last = attempt === 0 && Number.isFinite(series.lastX) && Number.isFinite(series.lastY);
+  return { run, rank, attempt, last: last ? { x: series.lastX, y: series.lastY } : null };
 }
 
 function rawLine(series: Raw): Line {
@@ -178,7 +182,7 @@ function bucketNonFinite(series: Buckets, n: Column | undefined): number {
   return total;
 }
 
-/** The draw plan of one panel. Lines are ordered by rank. */
+/** The draw plan of one panel. Superseded parts come first, so that they are drawn below; then curves by rank. */
 export function plan(series: readonly Series[], x: XKind): Plan {
   const lines: Line[] = [];
   let xMin = Number.POSITIVE_INFINITY;
@@ -191,7 +195,9 @@ export function plan(series: readonly Series[], x: XKind): Plan {
     xMin = Math.min(xMin, one.xMin);
     xMax = Math.max(xMax, one.xMax);
   }
-  lines.sort((a, b) => a.rank - b.rank);
+  lines.sort(
+    (a, b) => Number(a.attempt === 0) - Number(b.attempt === 0) || a.rank - b.rank || a.attempt - b.attempt,
+  );
   const empty = xMin > xMax;
   return {
     lines,

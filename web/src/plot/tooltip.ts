@@ -102,7 +102,8 @@ export class Tooltip {
     this.box.hidden = !hover.words || shown.length === 0;
     if (this.box.hidden) return;
     const head = element("div", styles.head, where(shown[0], hover));
-    const rows = shown.map((hit) => row(hit, hover.plan.lines.length > 1));
+    const ranks = new Set(hover.plan.lines.map((line) => line.rank)).size;
+    const rows = shown.map((hit) => row(hit, ranks > 1));
     const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
     this.box.replaceChildren(head, ...rows, ...rest);
     this.placeBox(shown[0]?.left ?? 0, hover.pointerTop);
@@ -145,7 +146,9 @@ function row(hit: Hit, named: boolean): HTMLElement {
   const made = element("div", styles.row);
   const swatch = element("i", styles.swatch);
   swatch.style.background = hit.colour;
-  const name = element("span", styles.name, named ? t.chart.rank(hit.line.rank) : "");
+  const { rank, attempt } = hit.line;
+  const names = [...(named ? [t.chart.rank(rank)] : []), ...(attempt > 0 ? [t.chart.attempt(attempt)] : [])];
+  const name = element("span", styles.name, names.join(", "));
   const value = element("span", styles.value, hit.exact ? format.exact(hit.y) : format.number(hit.y));
   made.append(swatch, name, value);
   const { band } = hit.line;

@@ -36,6 +36,8 @@ export interface Panel {
 export interface PanelsView {
   readonly x: XKind;
   readonly range: Range | null;
+  /** Whether what later attempts have superseded is shown too. */
+  readonly superseded: boolean;
 }
 
 export class Panels {
@@ -44,7 +46,7 @@ export class Panels {
   private readonly scheduler: Scheduler;
   private readonly abort = new AbortController();
   private readonly stopWatching: () => void;
-  private view: PanelsView = { x: "step", range: null };
+  private view: PanelsView = { x: "step", range: null, superseded: false };
   private asked = false;
   /** Largest step seen in any answer. */
   readonly lastStep = signal<number | null>(null);
@@ -112,6 +114,7 @@ export class Panels {
   look(view: PanelsView): void {
     const same =
       view.x === this.view.x &&
+      view.superseded === this.view.superseded &&
       view.range?.[0] === this.view.range?.[0] &&
       view.range?.[1] === this.view.range?.[1];
     if (same) return;
@@ -167,6 +170,7 @@ export class Panels {
       cols: COLUMNS,
       have: panel.rev === null ? {} : { [this.run]: panel.rev },
       system: this.system,
+      attempts: this.view.superseded && !this.system ? "all" : "latest",
     };
   }
 
@@ -209,6 +213,7 @@ export class Panels {
   }
 
   private remember(series: Series, x: XKind): void {
+    if (series.attempt > 0) return;
     if (Number.isFinite(series.lastT) && series.lastT > 0) dataArrived(series.lastT * 1000);
     if (x === "step" && Number.isFinite(series.lastX)) {
       this.lastStep.value = Math.max(this.lastStep.peek() ?? 0, series.lastX);
@@ -223,5 +228,7 @@ function forget(panel: Panel): void {
 }
 
 function sameSeries(known: readonly Series[], like: Series): Series | undefined {
-  return known.find((s) => s.run === like.run && s.key === like.key && s.rank === like.rank);
+  return known.find(
+    (s) => s.run === like.run && s.key === like.key && s.rank === like.rank && s.attempt === 0,
+  );
 }

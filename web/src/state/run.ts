@@ -15,6 +15,8 @@ export const tab = computed<Tab>(() => TABS.find((name) => name === queryWord("t
 /** How the charts are looked at: part of the URL. */
 export const xKind = computed<XKind>(() => (queryWord("x") === "rel" ? "rel" : "step"));
 export const logY = computed(() => queryWord("logy") === "1");
+/** Whether charts also show what later attempts have superseded. */
+export const superseded = computed(() => queryWord("attempts") === "all");
 export const search = computed(() => queryWord("q") ?? "");
 export const range = computed<Range | null>(() => parseRange(queryWord("range")));
 
@@ -66,8 +68,8 @@ export class RunPage {
     this.run = new Resource((abort) => api.run(p, id, abort), 1000);
     this.catalogue = new Resource((abort) => this.loadKeys(p, abort), 2000);
     this.stops.push(
-      effect(() => this.charts.look({ x: xKind.value, range: range.value })),
-      effect(() => this.system.look({ x: "rel", range: range.value })),
+      effect(() => this.charts.look({ x: xKind.value, range: range.value, superseded: superseded.value })),
+      effect(() => this.system.look({ x: "rel", range: range.value, superseded: false })),
       effect(() => {
         const state = this.run.value.value?.state;
         ended.value = state !== undefined && state !== "running";

@@ -64,7 +64,7 @@ function newestX(plan: Plan): number {
 /** The newest value of the lowest rank, and how many ranks there are. */
 function Live({ panel }: { panel: Panel }): JSX.Element {
   panel.revision.value;
-  const lines = panel.plan?.lines ?? [];
+  const lines = (panel.plan?.lines ?? []).filter((line) => line.attempt === 0);
   const last = lines[0]?.last;
   return (
     <>
@@ -113,7 +113,7 @@ function summary(panel: Panel): string {
   if (plan === null || plan.lines.length === 0) return `${panel.key}: ${t.chart.noPoints}`;
   const lows = plan.lines.flatMap((line) => [...(line.band?.low ?? line.y)]);
   const highs = plan.lines.flatMap((line) => [...(line.band?.high ?? line.y)]);
-  const last = plan.lines[0]?.last?.y ?? Number.NaN;
+  const last = plan.lines.find((line) => line.attempt === 0)?.last?.y ?? Number.NaN;
   const least = lows.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const most = highs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   return t.chart.summary(

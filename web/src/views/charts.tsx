@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Panels } from "../state/panels.ts";
 import { setQuery } from "../state/router.ts";
-import { logY, type RunPage, range, search, xKind, zoom } from "../state/run.ts";
+import { logY, type RunPage, range, search, superseded, xKind, zoom } from "../state/run.ts";
 import { t } from "../strings.ts";
 import { byPrefix, bySubsystem, type Section } from "../ui/grid-layout.ts";
 import { Notice } from "../ui/notice.tsx";
@@ -81,12 +81,34 @@ function LogY(): JSX.Element {
   );
 }
 
-function Toolbar({ steps, total, shown }: { steps: boolean; total: number; shown: number }): JSX.Element {
+function Superseded(): JSX.Element {
+  return (
+    <label class={styles.control}>
+      <input
+        type="checkbox"
+        checked={superseded.value}
+        onChange={(event) => setQuery({ attempts: event.currentTarget.checked ? "all" : null }, true)}
+      />
+      {t.run.superseded}
+    </label>
+  );
+}
+
+interface ToolbarProps {
+  steps: boolean;
+  /** How many attempts there were; with one there is nothing that could be superseded. */
+  attempts: number;
+  total: number;
+  shown: number;
+}
+
+function Toolbar({ steps, attempts, total, shown }: ToolbarProps): JSX.Element {
   return (
     <div class={styles.toolbar}>
       <Search />
       {steps && <XAxis />}
       <LogY />
+      {steps && attempts > 1 && <Superseded />}
       {range.value !== null && (
         <button type="button" onClick={() => zoom(null)}>
           {t.run.reset}
@@ -103,13 +125,14 @@ interface ChartsProps {
   sections: (keys: readonly string[]) => Section[];
   /** True when x can be chosen; system metrics know no steps. */
   steps: boolean;
+  attempts: number;
 }
 
-function Charts({ panels, keys, sections, steps }: ChartsProps): JSX.Element {
+function Charts({ panels, keys, sections, steps, attempts }: ChartsProps): JSX.Element {
   const shown = keys.filter(matches.value);
   return (
     <>
-      <Toolbar steps={steps} total={keys.length} shown={shown.length} />
+      <Toolbar steps={steps} attempts={attempts} total={keys.length} shown={shown.length} />
       {shown.length === 0 ? (
         <Notice title={t.run.noMatch(search.value)}>
           <button type="button" onClick={() => setQuery({ q: null })}>
@@ -132,7 +155,9 @@ export function ChartsTab({ page }: { page: RunPage }): JSX.Element | null {
   const keys = page.keys.value;
   if (keys === null) return null;
   if (keys.length === 0) return <Notice title={t.run.noKeys}>{t.run.noKeysHint}</Notice>;
-  return <Charts panels={page.charts} keys={keys} sections={(shown) => byPrefix(shown, t.run.plain)} steps />;
+  const attempts = page.run.value.value?.attempts.length ?? 1;
+  const sections = (shown: readonly string[]): Section[] => byPrefix(shown, t.run.plain);
+  return <Charts panels={page.charts} keys={keys} sections={sections} steps attempts={attempts} />;
 }
 
 export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
@@ -140,5 +165,5 @@ export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
   if (keys === null) return null;
   if (keys.length === 0) return <Notice title={t.run.noSystem}>{t.run.noSystemHint}</Notice>;
   const sections = (shown: readonly string[]): Section[] => bySubsystem(shown, t.run.subsystems);
-  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} />;
+  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} attempts={1} />;
 }

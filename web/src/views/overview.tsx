@@ -4,6 +4,7 @@ import type { Run, Writer } from "../data/types.ts";
 import { show } from "../data/values.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
+import { routeHref } from "../state/router.ts";
 import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
 import { Parts, partsOf } from "../ui/parts.tsx";
@@ -71,6 +72,15 @@ function hosts(run: Run): string {
   return [...new Set(run.writers.flatMap((w) => (w.host === null ? [] : [w.host])))].join(", ");
 }
 
+function Fork({ run, from }: { run: Run; from: { run: string; step: number } }): JSX.Element {
+  const href = routeHref({ page: "run", entity: run.entity, project: run.project, run: from.run });
+  return (
+    <>
+      <a href={href}>{from.run}</a> {text.forkedAt(format.count(from.step))}
+    </>
+  );
+}
+
 function About({ run }: { run: Run }): JSX.Element {
   const live = run.state === "running";
   const seconds = lasted(run.started_us ?? run.created_us, run.ended_us, live, live ? now.value : 0);
@@ -101,6 +111,7 @@ function About({ run }: { run: Run }): JSX.Element {
             )}
       </Fact>
       <Fact name={facts.host}>{hosts(run)}</Fact>
+      <Fact name={facts.fork}>{run.fork && <Fork run={run} from={run.fork} />}</Fact>
     </dl>
   );
 }

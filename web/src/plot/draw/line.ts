@@ -19,6 +19,9 @@ export interface Surface {
 }
 
 const BAND_ALPHA = 0.16;
+/** What a later attempt has superseded stays in the background: lighter, and dashed (CSS pixels on and off). */
+const SUPERSEDED_ALPHA = 0.55;
+const SUPERSEDED_DASH = [4, 3];
 
 /** Stroke width in CSS pixels for a panel of `lines` lines. */
 export function strokeWidth(lines: number): number {
@@ -39,10 +42,11 @@ export function drawPlan(plan: Plan, to: Surface): void {
   const alpha = plan.lines.length > 100 ? 0.5 : 1;
   plan.lines.forEach((line, i) => {
     c.fillStyle = to.colours[i] as string;
-    drawBand(line, to);
+    if (line.attempt === 0) drawBand(line, to);
   });
   plan.lines.forEach((line, i) => {
-    c.globalAlpha = alpha;
+    c.globalAlpha = line.attempt === 0 ? alpha : SUPERSEDED_ALPHA * alpha;
+    c.setLineDash(line.attempt === 0 ? [] : SUPERSEDED_DASH.map((length) => length * to.ratio));
     c.strokeStyle = to.colours[i] as string;
     c.fillStyle = to.colours[i] as string;
     drawLine(line, to);
