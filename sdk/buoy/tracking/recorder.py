@@ -26,7 +26,7 @@ from buoy_core.spool_lock import SpoolLock
 from buoy_core.state import outbox_root, spool_root
 from buoy_proto import v1
 
-from buoy.ranks import Rank
+from buoy.ranks import Rank, batch_job
 from buoy.tracking.metric import Metric, Statistics
 from buoy.values import dumps, flatten
 
@@ -356,7 +356,7 @@ def writer_start(start: Start, writer_id: bytes) -> v1.WriterStart:
         pid=os.getpid(),
         run_dir=_encodable(start.run_dir),
         base_url=start.base_url,
-        metadata_json=_encodable(dumps(metadata())),
+        metadata_json=_encodable(dumps(metadata() | place(start.rank))),
         telemetry=start.telemetry,
         attempt=start.attempt,
         parent_writer=start.parent_writer,
@@ -377,6 +377,14 @@ def metadata() -> dict[str, object]:
         "cpu_count": os.cpu_count() or 0,
         "cwd": _working_folder(),
     }
+
+
+def place(rank: Rank) -> dict[str, object]:
+    """Where in which job the process is; nothing outside of a job."""
+    if not rank.launcher:
+        return {}
+    job = batch_job(os.environ)
+    return {"launcher": rank.launcher, "node_rank": rank.node_rank, **({"job": job} if job else {})}
 
 
 def _working_folder() -> str:
