@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from buoy_core.python import (
         SpoolReader,
         Writer,
+        count_records,
         decode_rows,
         definitions,
         frame_records,
@@ -36,6 +37,7 @@ __all__ = [
     "Writer",
     "boot_id",
     "compiled_error",
+    "count_records",
     "decode_rows",
     "definitions",
     "frame_records",
@@ -52,6 +54,7 @@ __all__ = [
 _HOMES = {
     "SpoolReader": ("compiled_reader", "python.spool_reader"),
     "Writer": ("_compiled.spool_writer", "python.spool_writer"),
+    "count_records": ("_compiled.frames", "python.frames"),
     "decode_rows": ("_compiled.decode", "python.decode"),
     "definitions": ("_compiled.decode", "python.decode"),
     "frame_records": ("_compiled.frames", "python.frames"),

@@ -32,6 +32,17 @@ class UnsupportedVersion(CoreError):  # noqa: N818
     """Bytes of a newer format. They are left alone."""
 
 
+class TooManyObjects(CoreError):  # noqa: N818
+    """A payload would become more objects than the caller is ready for. Nothing is returned."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"more than {self.limit} records and values that are no numbers"
+
+
 class SpoolFull(CoreError):  # noqa: N818
     """No segment can be made. `Writer.log()` never lets it out.
 

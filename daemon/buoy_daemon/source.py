@@ -33,6 +33,10 @@ APPEND_BUFFER_BYTES = 8 << 20
 """How much of a gRPC writer's data may wait in memory for the tailer."""
 
 
+FRAMES_BYTES_MAX = RECORD_BYTES_MAX + FRAME_HEADER_BYTES
+"""One call's frames become one block, and that holds the largest record at least."""
+
+
 class Source(Protocol):
     """What the tailer needs of a writer's data. Called by the tail thread only."""
 
@@ -256,7 +260,12 @@ class AppendSource:
         Raises:
             OutOfOrder: The frames begin after what has been received.
             CorruptFrame: They are damaged, or do not begin at a frame.
+            ValueError: They are more than a block can hold.
         """
+        if len(frames) > FRAMES_BYTES_MAX:
+            raise ValueError(
+                f"{len(frames)} bytes of frames at once; at most {FRAMES_BYTES_MAX} fit into a block"
+            )
         with self._lock:
             while self._waiting_bytes >= APPEND_BUFFER_BYTES and self.is_current(connection):
                 self._lock.wait()

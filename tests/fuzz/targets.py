@@ -23,7 +23,7 @@ from buoy.settings import from_environment, from_file
 from buoy_core import compiled, state
 from buoy_core.block import open_block, parse_header, split_blocks
 from buoy_core.compiled import frame_records
-from buoy_core.errors import CoreError, CorruptBlock, CorruptFrame, UnsupportedVersion
+from buoy_core.errors import CoreError, CorruptBlock, CorruptFrame, TooManyObjects, UnsupportedVersion
 from buoy_core.format import (
     BLOCK_RAW_BYTES_MAX,
     SPOOL_MAGIC,
@@ -65,21 +65,22 @@ class Target:
     repair: Callable[[bytes], bytes] = bytes
 
 
-def outcome(
-    function: Callable[..., Any], *arguments: Any, raises: type[Exception] | tuple[type[Exception], ...]
-) -> Any:
+Errors = type[Exception] | tuple[type[Exception], ...]
+
+
+def outcome(function: Callable[..., Any], *arguments: Any, raises: Errors, **named: Any) -> Any:
     """What a reader gives, or the name of the documented error that it raises."""
     try:
-        return function(*arguments)
+        return function(*arguments, **named)
     except raises as error:
         # A UnicodeDecodeError is a ValueError; which of the two may differ.
         return ValueError.__name__ if isinstance(error, ValueError) else type(error).__name__
 
 
-def agree(name: str, *arguments: Any, raises: type[Exception] | tuple[type[Exception], ...]) -> Any:
+def agree(name: str, *arguments: Any, raises: Errors, **named: Any) -> Any:
     """Asks the twin and the compiled core the same; both must say the same."""
-    ours = outcome(getattr(compiled, name), *arguments, raises=raises)
-    theirs = outcome(getattr(twin, name), *arguments, raises=raises)
+    ours = outcome(getattr(compiled, name), *arguments, raises=raises, **named)
+    theirs = outcome(getattr(twin, name), *arguments, raises=raises, **named)
     # By their text: NaN is not equal to itself.
     assert repr(ours) == repr(theirs), f"{name}: compiled {ours!r}, twin {theirs!r}"
     return ours
@@ -99,19 +100,17 @@ def run_payload(data: bytes) -> None:
     """The records of a block."""
     records = agree("split_records", data, raises=ValueError)
     agree("table_records", data, raises=ValueError)
+    count = agree("count_records", data, raises=ValueError)
+    assert count == (records if isinstance(records, str) else len(records))
     agree("definitions", data, raises=ValueError)
+    agree("definitions", data, raises=(ValueError, TooManyObjects), objects_max=1)
     for system in (False, True):
-        rows = _decoded(data, system=system)
+        rows = agree("decode_rows", data, raises=ValueError, system=system)
         if not isinstance(rows, str):
             assert len(rows.value) == 8 * rows.n
             assert not isinstance(records, str)
-
-
-def _decoded(data: bytes, *, system: bool) -> Any:
-    ours = outcome(lambda: compiled.decode_rows(data, system=system), raises=ValueError)
-    theirs = outcome(lambda: twin.decode_rows(data, system=system), raises=ValueError)
-    assert repr(ours) == repr(theirs)
-    return ours
+            # Which of two faults is met first may differ, so this is asked of sound payloads only.
+            agree("decode_rows", data, raises=TooManyObjects, system=system, objects_max=1)
 
 
 def run_block(data: bytes) -> None:

@@ -13,6 +13,7 @@ from libc.string cimport memcpy
 from buoy_core._compiled.wire cimport read_varint, unzigzag
 
 from buoy_core.chunk import Rows
+from buoy_core.errors import TooManyObjects
 
 cdef object _values = None
 
@@ -157,9 +158,11 @@ cdef class Columns:
     cdef uint8_t* kinds
     # State.
     cdef size_t room, n
+    cdef Py_ssize_t objects_max
 
-    def __cinit__(self, size_t room):
+    def __cinit__(self, size_t room, Py_ssize_t objects_max):
         self.room = room
+        self.objects_max = objects_max
         self.index, self.key_id = column(4 * room), column(4 * room)
         self.step, self.time_us = column(8 * room), column(8 * room)
         self.value, self.kind = column(8 * room), column(room)
@@ -275,6 +278,8 @@ cdef class Columns:
                 known = True
         if not known:
             return 0
+        if 0 <= self.objects_max <= len(self.others):
+            raise TooManyObjects(self.objects_max)
         if isinstance(value, bool):
             self.add_point(index, key_id, step, time_us, 1.0 if value else 0.0, BOOL)
             return 0
@@ -316,7 +321,7 @@ cdef object read_value(const Field* field):
     return unzigzag(field.varint) if field.number == 4 else None
 
 
-def decode_rows(payload, *, bint system=False) -> Rows:
+def decode_rows(payload, *, bint system=False, Py_ssize_t objects_max=-1) -> Rows:
     """The rows of a payload as columns; see the twin."""
     cdef Py_buffer view
     cdef Columns columns
@@ -329,7 +334,7 @@ def decode_rows(payload, *, bint system=False) -> Rows:
     try:
         data = <const uint8_t*> view.buf
         end = data + view.len
-        columns = Columns(count_points(data, end, wanted))
+        columns = Columns(count_points(data, end, wanted), objects_max)
         while data < end:
             data = next_record(data, end, &stop)
             if find_row(data, stop, wanted, &row):
@@ -341,7 +346,7 @@ def decode_rows(payload, *, bint system=False) -> Rows:
     return columns.rows()
 
 
-def definitions(payload) -> list:
+def definitions(payload, *, Py_ssize_t objects_max=-1) -> list:
     """The records of a payload that are no rows, each with its position; see the twin."""
     cdef Py_buffer view
     cdef const uint8_t* data
@@ -356,6 +361,8 @@ def definitions(payload) -> list:
         while data < end:
             data = next_record(data, end, &stop)
             if data[0] != TAG_ROW and data[0] != TAG_SYSTEM:
+                if 0 <= objects_max <= len(found):
+                    raise TooManyObjects(objects_max)
                 found.append((index, PyBytes_FromStringAndSize(<const char*> data, stop - data)))
             data = stop
             index += 1

@@ -260,6 +260,26 @@ def split_records(payload) -> list:
     return records
 
 
+def count_records(payload) -> int:
+    """How many records a payload has; see the twin."""
+    cdef Py_buffer view
+    cdef const uint8_t* base
+    cdef const uint8_t* position
+    cdef const uint8_t* end
+    cdef uint64_t size
+    cdef size_t records = 0
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    try:
+        base = position = <const uint8_t*> view.buf
+        end = base + view.len
+        while position < end:
+            position = record_begin(base, position, end, &size) + size
+            records += 1
+    finally:
+        PyBuffer_Release(&view)
+    return records
+
+
 def table_records(payload) -> bytes:
     """The records of a payload that a tables block repeats, as a payload; see the twin."""
     cdef Py_buffer view

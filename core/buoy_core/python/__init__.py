@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from buoy_core.python.decode import decode_rows, definitions
 from buoy_core.python.frames import (
+    count_records,
     frame_records,
     join_records,
     parse_frames,
@@ -16,6 +17,7 @@ from buoy_core.python.spool_writer import Writer
 __all__ = [
     "SpoolReader",
     "Writer",
+    "count_records",
     "decode_rows",
     "definitions",
     "frame_records",

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from struct import unpack_from
 
 from buoy_core.chunk import Rows
+from buoy_core.errors import TooManyObjects
 from buoy_core.format import TAG_ROW, TAG_SYSTEM, VALUE_BIG_INT, VALUE_BOOL
 from buoy_core.python.frames import Buffer, read_varint, record_spans
 from buoy_core.values import decode_value, nearest_double
@@ -21,14 +22,20 @@ Field = tuple[int, int, int, int]
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def decode_rows(payload: Buffer, *, system: bool = False) -> Rows:
+def decode_rows(payload: Buffer, *, system: bool = False, objects_max: int = -1) -> Rows:
     """The rows of a payload as columns; the `system` rows instead if asked.
+
+    Args:
+        payload: records, each after its length.
+        system: see above.
+        objects_max: most values that are no numbers, each of which becomes an object; -1 = any number.
 
     Raises:
         ValueError: the payload is not well formed.
+        TooManyObjects: there are more.
     """
     wanted = (TAG_SYSTEM if system else TAG_ROW) >> 3
-    decoder = _Decoder(payload)
+    decoder = _Decoder(payload, objects_max)
     for index, (begin, end) in enumerate(record_spans(payload)):
         row = _row_span(payload, begin, end, wanted)
         if row is not None:
@@ -36,18 +43,24 @@ def decode_rows(payload: Buffer, *, system: bool = False) -> Rows:
     return decoder.rows()
 
 
-def definitions(payload: Buffer) -> list[tuple[int, bytes]]:
+def definitions(payload: Buffer, *, objects_max: int = -1) -> list[tuple[int, bytes]]:
     """The records of a payload that are no rows, each with its position among all records.
+
+    Args:
+        payload: records, each after its length.
+        objects_max: most records to give; -1 = any number.
 
     Raises:
         ValueError: a length in the payload is malformed.
+        TooManyObjects: there are more.
     """
-    spans = enumerate(record_spans(payload))
-    return [
-        (index, bytes(payload[begin:end]))
-        for index, (begin, end) in spans
-        if payload[begin] not in (TAG_ROW, TAG_SYSTEM)
-    ]
+    found: list[tuple[int, bytes]] = []
+    for index, (begin, end) in enumerate(record_spans(payload)):
+        if payload[begin] not in (TAG_ROW, TAG_SYSTEM):
+            if 0 <= objects_max <= len(found):
+                raise TooManyObjects(objects_max)
+            found.append((index, bytes(payload[begin:end])))
+    return found
 
 
 def _row_span(payload: Buffer, begin: int, end: int, wanted: int) -> tuple[int, int] | None:
@@ -93,8 +106,9 @@ def _expect(wire: int, expected: int, position: int) -> None:
 class _Decoder:
     """Collects the columns."""
 
-    def __init__(self, payload: Buffer) -> None:
+    def __init__(self, payload: Buffer, objects_max: int) -> None:
         self._payload = payload
+        self._objects_max = objects_max
         self._index, self._key_id = array("I"), array("I")
         self._step, self._time_us = array("q"), array("q")
         self._value, self._kind = array("d"), array("B")
@@ -177,6 +191,8 @@ class _Decoder:
                 known, value = True, _decode_kind(number, data, start)
         if not known:
             return
+        if 0 <= self._objects_max <= len(self._others):
+            raise TooManyObjects(self._objects_max)
         if isinstance(value, bool):
             self._add_point(index, key_id, step, time_us, float(value), VALUE_BOOL)
             return

@@ -134,6 +134,15 @@ def split_records(payload: Buffer) -> list[bytes]:
     return [bytes(payload[begin:end]) for begin, end in record_spans(payload)]
 
 
+def count_records(payload: Buffer) -> int:
+    """How many records a payload has.
+
+    Raises:
+        ValueError: as for `split_records`.
+    """
+    return sum(1 for _ in record_spans(payload))
+
+
 def record_spans(payload: Buffer) -> Iterator[tuple[int, int]]:
     """Begin and end of each record in a payload; raises ValueError where the next is malformed."""
     position, total = 0, len(payload)
