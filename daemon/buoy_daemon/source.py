@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from buoy_core import Chunk, SpoolReader, faults, parse_frames
-from buoy_core.format import CONTROL_WAITING
+from buoy_core.format import CONTROL_WAITING, FRAME_HEADER_BYTES, RECORD_BYTES_MAX
 from buoy_core.spool_lock import is_abandoned
 
 from buoy_daemon.errors import OutOfOrder
