@@ -110,20 +110,22 @@ class Hungry:
 def train(options: dict[str, str]) -> None:
     import buoy
 
-    run = buoy.init(project="crash", id=options["run_id"], settings=options.get("settings"))
-    writer = run._recorder.writer  # type: ignore[attr-defined]
+    run = buoy.init(
+        project="crash", id=options["run_id"], config={"lr": 0.5}, settings=options.get("settings")
+    )
     stop = Path(options["stop"])
     names = [f"key{number}" for number in range(KEYS)]
     with Path(options["notes"]).open("r+b") as file, mmap.mmap(file.fileno(), 0) as notes:
         for step in range(CALLS_MAX):
             row = dict.fromkeys(names, 0.5 * step) | {"loss": 1.0 / (step + 1)}
-            before = writer.dropped
+            before = run._recorder.dropped  # type: ignore[attr-defined]
             begin = time.perf_counter_ns()
             run.log(row, step=step)
             took = min(time.perf_counter_ns() - begin, (1 << 32) - 1)
-            notes[_HEADER.size + step] = ACCEPTED if writer.dropped == before else DROPPED
+            dropped = run._recorder.dropped  # type: ignore[attr-defined]
+            notes[_HEADER.size + step] = ACCEPTED if dropped == before else DROPPED
             struct.pack_into("<I", notes, _HEADER.size + CALLS_MAX + 4 * step, took)
-            _HEADER.pack_into(notes, 0, step + 1, writer.dropped)
+            _HEADER.pack_into(notes, 0, step + 1, dropped)
             if step % 100 == 0 and stop.exists():
                 break
             time.sleep(PAUSE_S)

@@ -60,6 +60,23 @@ def test_spools_that_cannot_grow(stack: Stack, seam: Seam, error: int, text: str
     check_outcome(stack, trainer)
 
 
+@pytest.mark.parametrize("transport", ["spool", "grpc"])
+def test_a_run_that_begins_without_room(stack: Stack, seam: Seam, transport: str) -> None:
+    """It was not recorded at all, however long it went on: now it is from when there is room."""
+    with seam.full(stack.folder / "state", program="hungry"):
+        trainer = Hungry(stack, f"late-{transport}", settings={"transport": transport})
+        trainer.wait_called(2000)
+        assert trainer.said("nothing of this run can be recorded for now") == 1, trainer.output()
+        assert stack.run(trainer.run_id) is None
+    trainer.wait_kept_again()
+    wait_until(lambda: writer(stack, trainer.run_id)["records_dropped"], "the count on the run page")
+    trainer.finish()
+    assert trainer.dropped > 1000
+    assert trainer.said("there is room again") == 1, trainer.output()
+    check_outcome(stack, trainer)
+    assert stack.run(trainer.run_id)["config"] == {"lr": 0.5}  # type: ignore[index]
+
+
 def read_only(stack: Stack, seam: Seam) -> Rule:
     return seam.read_only(stack.folder / "runs")
 

@@ -42,6 +42,20 @@ def test_the_terminal_says_once_that_rows_are_dropped(script: Script) -> None:
     assert len(list(run.rows())) == 100_000 + 1 - dropped
 
 
+def test_a_run_that_never_has_room(script: Script) -> None:
+    done = script.run(
+        "import buoy\nrun = buoy.init(project='p')\nrun.log({'a': 1.0})\nrun.config['b'] = 2\n"
+        "print(run.step, run.summary['a'])\nrun.finish()\n",
+        BUOY_FREE_BYTES_MIN="1000T",
+    )
+    assert (done.returncode, done.stdout) == (0, "1 1.0\n"), done.stderr
+    said = [line for line in done.stderr.splitlines() if "nothing of this run" in line]
+    assert len(said) == 2, done.stderr
+    assert "can be recorded for now" in said[0]
+    assert "Make room on that disk" in said[0]
+    assert "was recorded, 1 rows were dropped" in said[1]
+
+
 def test_every_cause_has_a_remedy() -> None:
     for cause, remedy in (("space", "Make room"), ("limit", "buoy status"), ("system", "See to that disk")):
         text = not_kept(SpoolFull("the disk of /x is full", cause))

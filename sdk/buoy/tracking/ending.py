@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from buoy_core.errors import CoreError
@@ -11,9 +12,11 @@ from buoy_proto import v1
 from buoy.errors import CommError
 from buoy.tracking import messages as text
 from buoy.tracking.delivery import Delivery, wait_for_run
+from buoy.tracking.late import LateRecorder
 from buoy.tracking.reach import is_local, listens
 from buoy.tracking.recorder import SpoolRecorder
 from buoy.tracking.resume import forget
+from buoy.tracking.trouble import never_kept
 
 if TYPE_CHECKING:
     from buoy.tracking.run import Run
@@ -68,6 +71,8 @@ def _end(run: Run, exit_code: int) -> bool:
         # Nothing was recorded here. The run goes on where it was begun.
         return False
     run._exit_code = exit_code
+    if isinstance(run._recorder, LateRecorder) and run._recorder.settle(math.inf) is None:
+        run._messages.warn(never_kept(run._recorder.error, run._recorder.dropped))
     recorder = run._recorder
     try:
         if isinstance(recorder, SpoolRecorder):

@@ -180,6 +180,7 @@ class SpoolRecorder:
     Args:
         start: who writes.
         root: folder that gets the spool.
+        dropped: rows that came before it could be made.
 
     Attributes:
         on_full: called when rows begin to be dropped, with the reason, and with None when they are kept again.
@@ -188,7 +189,7 @@ class SpoolRecorder:
         OSError, CoreError: the spool cannot be made.
     """
 
-    def __init__(self, start: Start, root: Path) -> None:
+    def __init__(self, start: Start, root: Path, *, dropped: int = 0) -> None:
         self.pid = os.getpid()
         self.writer_id = secrets.token_bytes(16)
         self.directory = root / self.writer_id.hex()
@@ -201,6 +202,7 @@ class SpoolRecorder:
             writer_id=self.writer_id,
             spool_bytes_max=start.spool_bytes_max,
             free_bytes_min=start.free_bytes_min,
+            dropped=dropped,
         )
         self.writer.on_full = self._room_changed
         self._lock: SpoolLock | None = None

@@ -6,15 +6,18 @@ that is closed before user code runs; the server never.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
+import threading
 import time
 from pathlib import Path
 from urllib.parse import quote
 
 from buoy_core.errors import CoreError
 from buoy_core.placement import leftovers
-from buoy_core.state import place_state_dir
+from buoy_core.state import place_state_dir, state_dir
 
 from buoy import ids
 from buoy.daemon_link import Starter
@@ -23,11 +26,13 @@ from buoy.ranks import Rank
 from buoy.settings import DEFAULT_ENTITY, Settings
 from buoy.tracking.announcement import send_over_grpc, tell_daemon
 from buoy.tracking.config import Config
+from buoy.tracking.late import LateRecorder
 from buoy.tracking.messages import Messages
 from buoy.tracking.reach import is_local, listens
 from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start, spool_parent
 from buoy.tracking.resume import NEW, Resumption, project_of
 from buoy.tracking.run import Run
+from buoy.tracking.trouble import kept_again, not_yet
 
 
 def start_run(
@@ -67,10 +72,10 @@ def start_run(
             raise OSError("there is no state folder")
         recorder = SpoolRecorder(start, spool_parent(settings.transport, state))
     except (CoreError, OSError) as error:
-        messages.warn(f"nothing of this run can be recorded: {error}; training goes on")
+        messages.warn_once("full", not_yet(error))
         if starter is not None:
             starter.release()
-        return _unrecorded(start, settings, config, messages)
+        return _late(start, settings, config, messages, resumption)
     recorder.writer.step = resumption.starting_step
     run = Run(start, settings, recorder, messages, config, resumption=resumption)
     run._url = page_url(settings, start)
@@ -79,6 +84,36 @@ def start_run(
     else:
         tell_daemon(run, recorder, state, starter)
     _say_start(run)
+    return run
+
+
+def _late(
+    start: Start, settings: Settings, config: Config, messages: Messages, resumption: Resumption
+) -> Run:
+    """A run that records as soon as there is room for it."""
+
+    def make(dropped: int) -> SpoolRecorder:
+        # What has been changed since then is in the run's present start.
+        return SpoolRecorder(run._start, spool_parent(settings.transport, state_dir()), dropped=dropped)
+
+    def arrived(recorder: SpoolRecorder) -> None:
+        run._family = recorder.writer_id
+        run._use(recorder)
+        messages.warn_once("kept again", kept_again(recorder.dropped))
+        # In a thread, because this is a call of log(), and a daemon may have to be started. At the interpreter's end
+        # there are no new threads; finish() announces the spool as well.
+        with contextlib.suppress(RuntimeError):
+            threading.Thread(target=announce, args=(recorder,), name="buoy-announce", daemon=True).start()
+
+    def announce(recorder: SpoolRecorder) -> None:
+        if settings.transport == "grpc":
+            send_over_grpc(run, recorder, state_dir(), None)
+        else:
+            tell_daemon(run, recorder, state_dir(), None)
+
+    late = LateRecorder(make, arrived, resumption.starting_step)
+    run = Run(start, settings, late, messages, config, resumption=resumption)
+    run._url = page_url(settings, start)
     return run
 
 
@@ -168,6 +203,9 @@ def run_folder(settings: Settings, run_id: str, messages: Messages, *, make: boo
     try:
         folder = _new_folder(Path(tempfile.gettempdir()) / f"buoy-{os.getuid()}", name)
     except OSError as error:
+        if reason.errno in (errno.ENOSPC, errno.EDQUOT):
+            # The daemon makes it when there is room; until then the records wait in the spool.
+            return parent / name
         raise UsageError(f"no folder for the run: {parent}: {reason}; and {error}") from None
     messages.warn(f"{parent} cannot be written ({reason.strerror or reason}); the run is kept in {folder}")
     return folder

@@ -58,6 +58,20 @@ def not_kept(error: SpoolFull) -> str:
     )
 
 
+def not_yet(error: Exception) -> str:
+    """That nothing can be recorded, and what to do."""
+    cause = error.cause if isinstance(error, SpoolFull) else "system"
+    return (
+        f"nothing of this run can be recorded for now: {error}. {_REMEDIES[cause]}: what is logged is dropped and "
+        "counted until then. Training goes on"
+    )
+
+
+def never_kept(error: Exception | None, dropped: int) -> str:
+    """That a run has left no trace."""
+    return f"nothing of this run was recorded, {dropped:,} rows were dropped: {error or 'there was no room'}"
+
+
 def kept_again(dropped: int) -> str:
     """That rows are kept again."""
     return f"there is room again, and rows are kept; {dropped:,} were dropped before"
