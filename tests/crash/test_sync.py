@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(autouse=True)
 def no_daemon(stack: Stack) -> None:
-    wait_until(stack._stop_daemon, "no daemon runs")
+    wait_until(stack.stop_daemon, "no daemon runs")
 
 
 def sync(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -131,7 +131,7 @@ def test_a_terminal_gets_a_bar(stack: Stack) -> None:
     trainer = stack.train("bar", STEPS)
     assert trainer.wait() == 0
     stack.start_server()
-    wait_until(stack._stop_daemon, "no daemon runs")
+    wait_until(stack.stop_daemon, "no daemon runs")
     terminal, end = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "buoy", "sync"],
