@@ -87,15 +87,30 @@ def _choose() -> str:
     wanted = os.environ.get("BUOY_CORE", "")
     if wanted not in ("", "compiled", "python"):
         raise ImportError(f"BUOY_CORE is {wanted!r}; it can be 'compiled' or 'python'")
-    if wanted == "python":
-        return "python"
-    problem = _import_error("_compiled.spool_writer")
+    problem = _import_error("_compiled.spool_writer") if wanted != "python" else "BUOY_CORE=python"
     if problem is None:
         return "compiled"
+    if _is_sub_interpreter():
+        raise ImportError(
+            "buoy does not run in a sub-interpreter: its compiled core, protobuf and gRPC keep state for a whole "
+            "process. Log from the main interpreter, or from a process of its own (multiprocessing, subprocess)"
+        )
+    if wanted == "python":
+        return "python"
     if wanted:
         raise ImportError(f"BUOY_CORE=compiled, but the compiled core cannot be imported: {problem}")
     _warn(problem)
     return "python"
+
+
+def _is_sub_interpreter() -> bool:
+    for name in ("_interpreters", "_xxsubinterpreters"):
+        try:
+            module = import_module(name)
+        except ImportError:
+            continue
+        return bool(module.get_current() != module.get_main())
+    return False
 
 
 def _warn(problem: str) -> None:

@@ -30,6 +30,19 @@ for step in range(10):
             0,
         ),
         ("sys.exit('a message')", "failed", 1),
+        ("raise SystemExit(3)", "failed", 3),
+        ("raise SystemExit", "finished", 0),
+        ("raise SystemExit('a message')", "failed", 1),
+        ("def deep():\n    raise SystemExit(6)\ndeep()", "failed", 6),
+        ("exit(3)", "failed", 3),
+        ("quit()", "finished", 0),
+        ("import argparse; argparse.ArgumentParser().parse_args(['--nonsense'])", "failed", 2),
+        ("try:\n    sys.exit(3)\nexcept SystemExit as error:\n    print(error.code)", "finished", 0),
+        (
+            "try:\n    raise SystemExit(3)\nexcept SystemExit as error:\n    error.code = 7\n    raise",
+            "failed",
+            7,
+        ),
         ("1 / 0", "failed", 1),
         ("with run: 1 / 0", "failed", 1),
         ("with run: sys.exit(3)", "failed", 3),
@@ -46,6 +59,15 @@ def test_states(script: Script, tail: str, state: str, exit_code: int) -> None:
     assert found.returncode == exit_code, found.stderr
     run = ended_run(state)
     assert [row["a"] for row in run.rows()] == list(range(10))
+
+
+@pytest.mark.parametrize("how", ["script", "module", "stdin"])
+def test_a_raised_exit_code_however_the_program_was_started(script: Script, how: str) -> None:
+    (script.folder / "train.py").write_text(HEAD + "raise SystemExit(3)")
+    arguments = {"script": "['train.py']", "module": "['-m', 'train']", "stdin": "['-']"}[how]
+    run = f"subprocess.run([sys.executable, *{arguments}], stdin=open('train.py'))"
+    assert script.run(f"import subprocess, sys; sys.exit({run}.returncode)").returncode == 3
+    ended_run("failed")
 
 
 def test_hooks_of_the_user_still_run(script: Script) -> None:

@@ -99,3 +99,25 @@ def test_require_core_never_falls_back(script: Script) -> None:
     assert ("build_core.py" if answer else "BUOY_CORE=python") in chosen
     found = script.run(code, BUOY_CORE="compiled")
     assert (found.stdout == "") if not answer else ("build_core.py" in found.stdout), found.stderr
+
+
+@pytest.mark.parametrize("core", ["compiled", "python"])
+@pytest.mark.parametrize("before", ["", "import buoy; buoy.init(mode='offline').finish()\n"])
+def test_a_sub_interpreter_is_refused(script: Script, core: str, before: str) -> None:
+    """The first such process hung for ever at its end, in gRPC."""
+    code = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+interpreters.run_string(interpreters.create(), '''
+try:
+    import buoy
+    buoy.init(mode="offline")
+except ImportError as error:
+    print(error)
+''')
+"""
+    found = script.run(before + code, BUOY_CORE=core)
+    assert "does not run in a sub-interpreter" in found.stdout, found.stderr
+    assert "multiprocessing" in found.stdout

@@ -64,6 +64,8 @@ cdef extern from "Python.h":
     bint PyLong_CheckExact(PyObject* value) noexcept
     bint PyUnicode_CheckExact(PyObject* value) noexcept
     int64_t PyLong_AsLongLongAndOverflow(PyObject* value, int* overflow) noexcept
+    void* PyInterpreterState_Get() noexcept
+    void* PyInterpreterState_Main() noexcept
 
 cdef extern from "segment.h" nogil:
     ctypedef struct Segment "buoy_segment":
@@ -113,6 +115,10 @@ cdef enum:
     ROLL_RETRY_NS = 500000000
     SPOOL_LIMIT = -1
     DISK_LIMIT = -2
+
+if PyInterpreterState_Get() != PyInterpreterState_Main():
+    # Its globals are one for all interpreters, and so are those of protobuf and gRPC.
+    raise ImportError("the compiled core serves the main interpreter only")
 
 crc32_prepare()
 

@@ -134,7 +134,7 @@ def _whereabouts(run: Run, delivery: Delivery) -> str:
         return (
             f"{run.settings.base_url} {_silence(run, progress)}: "
             f"{waiting:,} of {progress.records:,} records are not there. "
-            f"All are {kept}; keep that folder, and `buoy sync {run.dir}` uploads them"
+            f"All are {kept}: keep that folder, and `buoy sync` uploads them"
         )
     return _still_to_go(run, progress, waiting)
 

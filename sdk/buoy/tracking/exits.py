@@ -1,6 +1,6 @@
 """How the process ends, so that the run can say so.
 
-    normal end, `with` block     finished         `sys.exit(n)`, uncaught exception    failed
+    normal end, `with` block     finished         SystemExit(n), uncaught exception    failed
     SIGTERM, Ctrl-C              killed           SIGKILL                              the daemon sees it: crashed
 
 Every hook calls the one it replaced. A SIGTERM handler is only put where there is none.
@@ -13,11 +13,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import Any, NoReturn
 
-from buoy.tracking import ending, session
+from buoy.tracking import ending, exit_code, session
 
 _installed = False
 _exit_code = 0
@@ -37,16 +35,10 @@ def exit_code_of(error: BaseException | None) -> int:
     if isinstance(error, KeyboardInterrupt):
         return ending.KILLED_BY_INTERRUPT
     if isinstance(error, SystemExit):
-        return _code(error.code)
+        return exit_code.code_of(error.code)
     if isinstance(error, GeneratorExit):
         return 0
     return 1
-
-
-def _code(value: object) -> int:
-    if value is None:
-        return 0
-    return value if isinstance(value, int) else 1
 
 
 def install() -> None:
@@ -57,7 +49,7 @@ def install() -> None:
     _installed = True
     atexit.register(_at_exit)
     _watch_exceptions()
-    _watch_exit()
+    exit_code.watch(_note)
     _watch_terminate()
     _watch_multiprocessing()
 
@@ -66,9 +58,9 @@ def _at_exit() -> None:
     session.finish_all(_exit_code)
 
 
-def _note(exit_code: int) -> None:
+def _note(code: int) -> None:
     global _exit_code
-    _exit_code = exit_code
+    _exit_code = code
 
 
 def _watch_exceptions() -> None:
@@ -79,18 +71,6 @@ def _watch_exceptions() -> None:
         earlier(kind, error, trace)
 
     sys.excepthook = hook
-
-
-def _watch_exit() -> None:
-    earlier: Callable[..., NoReturn] = sys.exit
-
-    def leave(status: Any = None, /) -> NoReturn:
-        # In another thread it only ends that thread.
-        if threading.current_thread() is threading.main_thread():
-            _note(_code(status))
-        earlier(status)
-
-    sys.exit = leave
 
 
 def _watch_terminate() -> None:
