@@ -78,7 +78,8 @@ export interface Frame {
   readonly series: readonly Series[];
 }
 
-const align8 = (n: number): number => (n + 7) & ~7;
+// No bit operations: those have 32 bits, and a damaged length may have more.
+const align8 = (n: number): number => Math.ceil(n / 8) * 8;
 const text = new TextDecoder();
 
 /** Reads all frames of an answer. Unknown kinds of a newer server come as "absent": nothing is drawn of them. */
@@ -93,6 +94,7 @@ export function decodeFrames(buffer: ArrayBuffer): Frame[] {
     if (view.getUint16(at + 6, true) & FLAG_END) return frames;
     const end = at + view.getUint32(at + 28, true) + view.getUint32(at + 32, true);
     if (end > buffer.byteLength) throw new FrameError("a frame is cut off", at);
+    if (end < at + HEADER_BYTES) throw new FrameError("a frame is shorter than its header", at);
     frames.push(decodeFrame(view, at, end));
     at = align8(end);
   }
