@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
+import pty
 import shutil
 import signal
 import struct
@@ -402,6 +404,29 @@ def exported_rss(tmp_path: Path, path: str, *options: str) -> int:
     to = str(tmp_path / "measured")
     command = [sys.executable, "-c", code, path, "-o", to, *options]
     return int(subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ).stdout)
+
+
+def test_a_bar_on_a_terminal_and_nothing_elsewhere(tmp_path: Path) -> None:
+    with buoy.init(project="bar", mode="offline") as run:
+        for step in range(10):
+            run.log({"a": step})
+    command = [sys.executable, "-m", "buoy", "export", run.dir, "-o", str(tmp_path / "run.csv")]
+    here, there = pty.openpty()
+    with subprocess.Popen(
+        command, stderr=there, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    ) as process:
+        os.close(there)
+        shown = b""
+        # At its end a terminal is an error on Linux, not an empty answer.
+        with contextlib.suppress(OSError):
+            while more := os.read(here, 4096):
+                shown += more
+    os.close(here)
+    assert process.returncode == 0
+    assert b"10 values" in shown
+    piped = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert piped.stderr == f"buoy: 1 run exported to {tmp_path / 'run.csv'}\n"
+    assert piped.stdout == ""
 
 
 def test_mistakes_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

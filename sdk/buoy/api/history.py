@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 from buoy_core.rank_reduction import REDUCTIONS
 
 from buoy.api.http import Http
-from buoy.errors import UsageError
+from buoy.errors import CommError, UsageError
 
 LIMIT_MAX = 100_000
 """Rows in one request at most."""
+
+_PASSING = {0, 429, 502, 503, 504}
+"""No answer, or busy."""
+
+_PAUSES_S = (0.5, 2.0, 8.0, 20.0, 30.0)
 
 Ranks = int | str | None
 """A rank, "all", one of the reductions, or None: the lowest rank that has a key speaks for it."""
@@ -42,8 +48,15 @@ def pages(http: Http, address: str, **query: object) -> Iterator[dict[str, Any]]
     query = {"limit": LIMIT_MAX, **query}
 
     def fetch(cursor: str | None) -> dict[str, Any]:
-        answer: dict[str, Any] = http.get(f"{address}/history", layout="columns", cursor=cursor, **query)
-        return answer
+        for pause_s in _PAUSES_S if cursor is not None else ():
+            try:
+                return _page(http, address, cursor, query)
+            except CommError as error:
+                if error.status not in _PASSING:
+                    raise
+                # An hour's work is not thrown away because the server is started again.
+                time.sleep(pause_s)
+        return _page(http, address, cursor, query)
 
     with ThreadPoolExecutor(1, "buoy-history") as ahead:
         coming = ahead.submit(fetch, None)
@@ -54,6 +67,11 @@ def pages(http: Http, address: str, **query: object) -> Iterator[dict[str, Any]]
             yield page
             if page["cursor"] is None:
                 return
+
+
+def _page(http: Http, address: str, cursor: str | None, query: dict[str, object]) -> dict[str, Any]:
+    answer: dict[str, Any] = http.get(f"{address}/history", layout="columns", cursor=cursor, **query)
+    return answer
 
 
 def rows(page: dict[str, Any], keys: Sequence[str], *, steps: bool) -> list[dict[str, Any]]:

@@ -16,6 +16,8 @@ from buoy.export.server_run import ServerRun
 from buoy.local import run_folders
 
 _NOT_FOUND = 404
+_TIMEOUT_S = 120.0
+"""A page is a quarter of a million values, and the server may have others to serve."""
 
 
 def find_sources(paths: Sequence[str], scratch: Path) -> Iterator[Source]:
@@ -37,7 +39,7 @@ def find_sources(paths: Sequence[str], scratch: Path) -> Iterator[Source]:
     for path in paths:
         if Path(path).is_dir():
             continue
-        api = api or Api()
+        api = api or Api(timeout=_TIMEOUT_S)
         for run in _runs(api, path):
             if tuple(run.path) not in seen:
                 seen.add(tuple(run.path))
