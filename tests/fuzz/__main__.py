@@ -6,6 +6,7 @@ What is found is kept under `.cache/fuzz`, and the command that shows it again i
 from __future__ import annotations
 
 import argparse
+import logging
 import re
 import subprocess
 import sys
@@ -29,6 +30,8 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=sorted(TARGETS), help="one target instead of all")
     options = parser.parse_args()
+    # What readers say about damage, they would say a thousand times.
+    logging.disable()
     names = [options.only] if options.only else sorted(TARGETS)
     if options.replay:
         for name in names:

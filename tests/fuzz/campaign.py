@@ -8,6 +8,7 @@ The corpus is kept under `.cache/fuzz/TARGET`; what fails is saved beside it, wi
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ def main() -> None:
     options = parser.parse_args()
     with atheris.instrument_imports(include=["buoy_core", "buoy_daemon", "buoy_server", "buoy"]):
         from tests.fuzz.targets import TARGETS
+    # What readers say about damage, they would say a thousand times.
+    logging.disable()
     target = TARGETS[options.target]
     if options.replay:
         target.run(options.replay.read_bytes())
