@@ -207,7 +207,11 @@ def test_keys_that_differ_by_case_alone(tmp_path: Path) -> None:
     assert duckdb.execute(query, [str(tmp_path / "run.parquet")]).fetchall() == [(1, 2)]
 
 
-def test_a_project_is_all_its_runs(online: Server, tmp_path: Path) -> None:  # noqa: ARG001
+def test_a_project_is_all_its_runs(
+    online: Server,  # noqa: ARG001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     runs = []
     for number in range(3):
         with buoy.init(project="several", config={"lr": number}) as run:
@@ -224,6 +228,10 @@ def test_a_project_is_all_its_runs(online: Server, tmp_path: Path) -> None:  # n
             [str(tmp_path / name / "history/**/*.parquet"), str(tmp_path / name / "runs.parquet")],
         ).fetchall()
         assert found == [(0, 0.5), (1, 1.0), (2, 2.0)]
+    # A folder of code that is called like its project is not a folder of runs.
+    monkeypatch.chdir(tmp_path)
+    Path("several").mkdir()
+    assert len(export("several", "-o", "-").stdout.splitlines()) == 3
     once = export(f"several/{runs[0].id}", f"local/several/{runs[0].id}", "-o", "-")
     assert len(once.stdout.splitlines()) == 1
     one_file = export("local/several", "-o", str(tmp_path / "x.csv"))

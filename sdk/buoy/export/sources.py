@@ -32,18 +32,26 @@ def find_sources(paths: Sequence[str], scratch: Path) -> Iterator[Source]:
         UsageError: a folder has no run.
         CommError: the server has no such thing, or cannot be reached.
     """
-    folders = [folder for path in paths if Path(path).is_dir() for folder in _folders(Path(path))]
+    folders = [folder for path in paths if _is_local(path) for folder in _folders(Path(path))]
     yield from _folder_runs(dict.fromkeys(folders), scratch)
     seen: set[tuple[str, ...]] = set()
     api: Api | None = None
     for path in paths:
-        if Path(path).is_dir():
+        if _is_local(path):
             continue
         api = api or Api(timeout=_TIMEOUT_S)
         for run in _runs(api, path):
             if tuple(run.path) not in seen:
                 seen.add(tuple(run.path))
                 yield ServerRun(run)
+
+
+def _is_local(path: str) -> bool:
+    """Whether a folder is meant. A folder of code may well be called like its project, so it has to have runs in it."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return False
+    return path[0] in "./~" or (folder / "wal").is_dir() or bool(run_folders(folder))
 
 
 def _folders(path: Path) -> list[Path]:
