@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -195,7 +195,14 @@ class Stack:
 class Trainer:
     """A training process. It notes what was accepted in a file of its own, through a mapped counter."""
 
-    def __init__(self, stack: Stack, run_id: str, options: dict[str, object], fault: str = "") -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        run_id: str,
+        options: dict[str, object],
+        fault: str = "",
+        prefix: Sequence[str] = (),
+    ) -> None:
         self.run_id = run_id
         self.counter = stack.folder / f"{run_id}.accepted"
         if not self.counter.exists():
@@ -204,7 +211,7 @@ class Trainer:
         options = {"run_id": run_id, "counter": str(self.counter), **options}
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, str(TRAINER), json.dumps(options)],
+                [*prefix, sys.executable, str(TRAINER), json.dumps(options)],
                 env=stack.environment | ({"BUOY_FAULT": fault} if fault else {}),
                 stdout=output,
                 stderr=subprocess.STDOUT,

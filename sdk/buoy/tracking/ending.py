@@ -102,7 +102,7 @@ def _say_end(run: Run, recorder: SpoolRecorder, delivery: Delivery, *, quiet: bo
     if not quiet:
         summary = run.summary.flat()
         run._messages.block(text.metric_lines(summary, {key: recorder.history(key) for key in summary}))
-    took = text.duration(run._ended_at - run._started)
+    took = text.duration(run._took_s)
     ended = _ended(run._exit_code, asked=bool(recorder.writer.control & CONTROL_STOP))
     run._messages.say(f"run {run.name} {ended} after {took}; {_whereabouts(run, delivery)}")
 

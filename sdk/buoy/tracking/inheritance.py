@@ -65,6 +65,7 @@ def ticket_of(run: Run) -> Ticket:
         "settings": {name: value for name, value in run.settings if name != "api_key"},
         "url": run._url,
         "started": run._started,
+        "began_s": run._began_s,
         "step": run.step,
         "config": run.config.as_dict(),
         "config_changes": run.config.changeable,
@@ -89,6 +90,8 @@ def restore(run: Run, ticket: Ticket) -> None:
     over = ticket["finished"] or session.knew(ticket["token"])
     run._token, run._origin, run._family = ticket["token"], ticket["origin"], ticket["family"]
     run._started, run._url = ticket["started"], ticket["url"]
+    # Another machine counts from another moment.
+    run._began_s = min(ticket.get("began_s", run._began_s), run._began_s)
     run._pid = 0
     run._is_guest = True
     run._metrics.inherit(ticket["metrics"])

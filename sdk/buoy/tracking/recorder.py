@@ -26,6 +26,7 @@ from buoy_core.spool_lock import SpoolLock
 from buoy_core.state import outbox_root, spool_root
 from buoy_proto import v1
 
+from buoy.clock import steady_s
 from buoy.ranks import Rank, batch_job
 from buoy.tracking.metric import Metric, Statistics
 from buoy.values import dumps, flatten
@@ -194,6 +195,7 @@ class SpoolRecorder:
         self.writer_id = secrets.token_bytes(16)
         self.directory = root / self.writer_id.hex()
         self.start = writer_start(start, self.writer_id)
+        self._began_s = steady_s()
         self.on_full: Callable[[SpoolFull | None], None] | None = None
         self._waiting: deque[bytes] = deque()
         self._ordering = threading.RLock()
@@ -294,7 +296,8 @@ class SpoolRecorder:
             writer_id=self.writer_id,
             state=state,  # type: ignore[arg-type]
             exit_code=exit_code,
-            time_unix_us=time.time_ns() // 1000,
+            # Not by the wall clock: it may have been set back, and runs end after they have begun.
+            time_unix_us=self.start.time_unix_us + int((steady_s() - self._began_s) * 1e6),
             records_dropped=self.dropped,
         )
         # It has room in any spool: the writer keeps some for it.

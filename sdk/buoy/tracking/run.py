@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from buoy_core.errors import CoreError
 
+from buoy.clock import steady_s
 from buoy.errors import UsageError
 from buoy.settings import Settings, check_tags
 from buoy.tracking import inheritance, session
@@ -64,7 +65,8 @@ class Run:
         self._family = getattr(recorder, "writer_id", b"")
         self._started = time.time()
         self._finished = False
-        self._ended_at = 0.0
+        self._began_s = steady_s()
+        self._took_s = 0.0
         # For each open `with`: whether its exit ends the run. A nested init() only joins.
         self._blocks: list[bool] = []
         self._joins = 0
@@ -404,7 +406,7 @@ class Run:
     def _close(self) -> None:
         """Takes nothing any more."""
         self._finished = True
-        self._ended_at = time.time()
+        self._took_s = steady_s() - self._began_s
         self._log = self._log_after_finish
         session.forget(self)
 
