@@ -15,6 +15,8 @@ from buoy_core.filesystem import in_memory, remote_kind
 from buoy_core.placement import check_private, local_folders, place
 from buoy_core.state import read_api_key, state_dir, store_api_key
 
+from tests.crash.seam import FILE_SYSTEMS, Seam
+
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give folders away and mount")
 
 
@@ -159,6 +161,34 @@ def test_keys_without_a_home_to_write_to_stay_on_this_machine(
     monkeypatch.setenv("BUOY_STATE_DIR", str(read_only / "state"))
     store_api_key(state_dir(), "http://server", "secret")
     assert read_api_key(state_dir(), "http://server") == "secret"
+
+
+@pytest.mark.parametrize("kind", [name for name in FILE_SYSTEMS if name not in {"tmpfs", "ext4"}])
+def test_each_kind_of_network_file_system_is_known(kind: str, tmp_path: Path) -> None:
+    """As the kernel's statfs would name it, also for a folder that does not exist yet."""
+    home = tmp_path / "home"
+    home.mkdir()
+    seam = Seam(tmp_path / "seam")
+    code = f"""
+from pathlib import Path
+from buoy_core import placement
+placement.LOCAL_PARENTS = ({str(tmp_path / "disk")!r},)
+found = placement.place(Path({str(home / "state")!r}))
+print(found.folder, found.reason, sep="|")
+"""
+    (tmp_path / "disk").mkdir()
+    with seam.filesystem(home, kind):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, **seam.environment()},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    folder, reason = done.stdout.strip().split("|")
+    assert Path(folder).parent == tmp_path / "disk"
+    assert reason.startswith("is on a network file system (")
+    assert not (home / "state").exists()
 
 
 def test_a_disk_and_memory_are_told_apart() -> None:

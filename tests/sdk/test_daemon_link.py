@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import time
+from pathlib import Path
 
 import buoy
 import psutil
 import pytest
 from buoy.daemon_link import DaemonLink, Starter, connect
-from buoy_core.state import lock_path, log_path, state_dir
+from buoy_core.state import lock_path, log_path, socket_path, state_dir
 
 from tests.sdk.training import Script, daemon_pid, daemons, ended_run, gone, only_run, wait_for
 
@@ -129,3 +132,24 @@ def test_a_starter_that_died_does_not_block_others() -> None:
     assert starter.wait(10)
     with DaemonLink(state_dir()) as link:
         assert link.status().auto_started
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+def test_a_socket_that_somebody_else_has_put_in_our_place_is_not_talked_to(tmp_path: Path) -> None:
+    """The path of a state folder may be too long for a socket, which is then in /tmp, where anybody can be first."""
+    state = tmp_path / ("long" * 30)
+    state.mkdir(mode=0o700)
+    path = socket_path(state)
+    path.parent.mkdir(mode=0o700)
+    try:
+        with socket.socket(socket.AF_UNIX) as impostor:
+            impostor.bind(os.fspath(path))
+            impostor.listen()
+            assert Starter(state).answers()
+            os.chown(path.parent, 12345, 12345)
+            assert not Starter(state).answers()
+            with pytest.raises(buoy.CommError, match="does not start"):
+                connect(state, 5)
+        assert "belongs to another user (uid 12345)" in log_path(state).read_text()
+    finally:
+        shutil.rmtree(path.parent)
