@@ -15,6 +15,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buoy_core.errors import CoreError
 from buoy_core.holder import is_running
 from buoy_core.machine import boot_id, process_identity
 from buoy_core.state import state_dir
@@ -25,8 +26,10 @@ from buoy.ranks import Rank
 from buoy.settings import Settings
 from buoy.tracking import exits, session
 from buoy.tracking.announcement import leave_to_courier, send_over_grpc, tell_daemon
+from buoy.tracking.late import LateRecorder
 from buoy.tracking.messages import Messages
 from buoy.tracking.recorder import NoRecorder, SpoolRecorder, Start, UnopenedRecorder, spool_parent
+from buoy.tracking.trouble import kept_again, not_yet
 
 if TYPE_CHECKING:
     from buoy.tracking.run import Run
@@ -107,8 +110,7 @@ def restore(run: Run, ticket: Ticket) -> None:
 def adopt(run: Run) -> None:
     """Gives this process a writer of its own; the parent's must not be touched from here.
 
-    Raises:
-        OSError, CoreError: it cannot be made.
+    While there is no room for its spool, it drops what it logs, and counts it.
     """
     with _adopting:
         if not run._is_elsewhere():
@@ -117,15 +119,32 @@ def adopt(run: Run) -> None:
         if not isinstance(before, (SpoolRecorder, UnopenedRecorder)):
             run._pid = os.getpid()
             return
-        start = _started_here(run, before)
-        recorder = SpoolRecorder(start, spool_parent(run.settings.transport, state_dir()))
-        recorder.log({}, before.step, False)
-        run._start = start
+        run._start = _started_here(run, before)
+        run._is_guest = bool(run._start.parent_writer)
+        _open_here(run, before)
+        # Last: other threads of this process wait for the lock as long as this says that there is nothing to log to.
         run._pid = os.getpid()
-        run._is_guest = bool(start.parent_writer)
-        run._use(recorder)
-        _send(run, recorder, forked=isinstance(before, SpoolRecorder))
         exits.install_in_child()
+
+
+def _open_here(run: Run, before: SpoolRecorder | UnopenedRecorder) -> None:
+    def make(dropped: int) -> SpoolRecorder:
+        parent = spool_parent(run.settings.transport, state_dir())
+        recorder = SpoolRecorder(run._start, parent, dropped=dropped)
+        recorder.log({}, before.step, False)
+        return recorder
+
+    def arrived(recorder: SpoolRecorder) -> None:
+        run._use(recorder)
+        if recorder.dropped:
+            run._messages.warn_once("kept again", kept_again(recorder.dropped))
+        _send(run, recorder, forked=isinstance(before, SpoolRecorder))
+
+    try:
+        arrived(make(0))
+    except (CoreError, OSError) as error:
+        run._messages.warn_once("full", not_yet(error))
+        run._use(LateRecorder(make, arrived, before.step))
 
 
 def _started_here(run: Run, before: SpoolRecorder | UnopenedRecorder) -> Start:

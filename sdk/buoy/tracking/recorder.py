@@ -199,13 +199,19 @@ class SpoolRecorder:
         self.on_full: Callable[[SpoolFull | None], None] | None = None
         self._waiting: deque[bytes] = deque()
         self._ordering = threading.RLock()
-        self.writer = Writer(
-            str(self.directory),
-            writer_id=self.writer_id,
-            spool_bytes_max=start.spool_bytes_max,
-            free_bytes_min=start.free_bytes_min,
-            dropped=dropped,
-        )
+        try:
+            self.writer = Writer(
+                str(self.directory),
+                writer_id=self.writer_id,
+                spool_bytes_max=start.spool_bytes_max,
+                free_bytes_min=start.free_bytes_min,
+                dropped=dropped,
+            )
+        except BaseException:
+            # A folder without a segment would look like a writer that is just beginning.
+            with contextlib.suppress(OSError):
+                self.directory.rmdir()
+            raise
         self.writer.on_full = self._room_changed
         self._lock: SpoolLock | None = None
         # Without it the daemon cannot tell an exec from a process that is busy.

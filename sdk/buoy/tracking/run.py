@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from buoy_core.errors import CoreError
+from buoy_core.errors import CoreError, ForkedWriter
 
 from buoy.clock import steady_s
 from buoy.errors import UsageError
@@ -109,7 +109,8 @@ class Run:
         self, error: Exception, data: Mapping[str, Any], step: int | None, commit: bool | None
     ) -> None:
         try:
-            if self._is_elsewhere():
+            # The second: another thread has made the writer since this one met the parent's.
+            if self._is_elsewhere() or isinstance(error, ForkedWriter):
                 inheritance.adopt(self)
                 self._log(data, step, commit)
                 return

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import buoy
+from buoy.tracking.late import LateRecorder
 
 from tests.crash.chaos.journal import DROPPED, UNSURE, Journal, Lane
 
@@ -36,10 +37,12 @@ class Stop:
         return self._map[0] != 0
 
 
-def dropped_by(run: Any) -> tuple[object, int]:
-    """The process's writer and how many rows it has dropped; None and 0 if nothing is recorded at all."""
-    writer = getattr(run._recorder, "writer", None)
-    return writer, writer.dropped if writer is not None else 0
+def dropped_by(run: Any) -> int:
+    """How many rows this process has dropped; a forked one has a count of its own."""
+    recorder = run._recorder
+    if isinstance(recorder, LateRecorder):
+        return recorder.dropped
+    return 0 if run._is_elsewhere() else int(recorder.writer.dropped)
 
 
 def log_rows(run: Any, lane: Lane, journal: Journal, options: dict[str, Any], stop: Stop) -> None:
@@ -48,17 +51,12 @@ def log_rows(run: Any, lane: Lane, journal: Journal, options: dict[str, Any], st
     for n in range(options["steps"]):
         if stop:
             break
-        writer, before = dropped_by(run)
+        before = dropped_by(run)
         step = None if lane.step_base < 0 else lane.step_base + n
         run.log(lane.row(n), step=step)
-        after_writer, after = dropped_by(run)
+        after = dropped_by(run)
         why = 0
-        if after_writer is None:
-            why = DROPPED
-        elif after_writer is not writer:
-            # The first row of a forked process: its writer's count began with the process.
-            why = UNSURE if after else 0
-        elif after != before:
+        if after != before:
             why = DROPPED if lane.threads == 1 else UNSURE
         journal.returned(n, after, why)
         if pause_s:
