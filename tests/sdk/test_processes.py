@@ -260,6 +260,22 @@ print(run.resumed, run.config)
     assert sorted((run.attempt, values(run, "a")) for run in attempts) == [(1, list(range(10))), (2, [100])]
 
 
+def test_a_pickle_from_another_machine_joins_the_attempt(script: Script) -> None:
+    """As an actor on another node does: whether the process that began the run still runs cannot be seen from there."""
+    run = buoy.init(project="p")
+    run.log({"a": 1})
+    ticket = {**run.__reduce__()[1][0], "origin": ("elsewhere", "00" * 16, 1, 1)}  # type: ignore[index]
+    found = script.run(f"""
+from buoy.tracking.run import Run
+run = Run._from_ticket({ticket!r})
+for step in range(10): run.log({{"far": step}})
+""")
+    assert found.returncode == 0, found.stderr
+    wait_for(lambda: values(only_run(), "far") == list(range(10)), "the far rows")
+    run.finish()
+    assert (ended_run("finished").attempt, len(ended_run("finished").writers)) == (1, 2)
+
+
 # ------------------------------------------------------------------ forks
 
 

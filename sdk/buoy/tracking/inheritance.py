@@ -64,7 +64,7 @@ def ticket_of(run: Run) -> Ticket:
         "origin": run._origin,
         "writer_id": getattr(run._recorder, "writer_id", b""),
         "family": run._family,
-        "start": run._start._asdict(),
+        "start": {**run._start._asdict(), "rank": tuple(run._start.rank)},
         "settings": {name: value for name, value in run.settings if name != "api_key"},
         "url": run._url,
         "started": run._started,
@@ -72,7 +72,7 @@ def ticket_of(run: Run) -> Ticket:
         "step": run.step,
         "config": run.config.as_dict(),
         "config_changes": run.config.changeable,
-        "metrics": run._metrics.all(),
+        "metrics": [metric._asdict() for metric in run._metrics.all()],
         "finished": run._finished,
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from buoy.errors import UsageError
 from buoy.values import flatten
@@ -114,10 +114,11 @@ class Metrics:
         """Every definition."""
         return [*self._exact.values(), *self._globs.values()]
 
-    def inherit(self, metrics: Iterable[Metric]) -> None:
-        """Takes over what another process has defined."""
-        for metric in metrics:
-            self.define(metric, overwrite=True)
+    def inherit(self, metrics: Iterable[Mapping[str, Any]]) -> None:
+        """Takes over what another process has defined: the fields of each metric that this version knows."""
+        for fields in metrics:
+            known = {name: value for name, value in fields.items() if name in Metric._fields}
+            self.define(Metric(**known), overwrite=True)
 
     def find(self, key: str) -> Metric | None:
         """The definition that holds for a key: its own, else the longest prefix that fits."""
