@@ -151,6 +151,7 @@ def test_the_servers_disk_is_full(tmp_path: Path) -> None:
         stack.kill_server()
         stack.start_server()
         assert stack.points("uploads") == shown
+        assert refusal(stack).code == 503
         trainer.wait_called(trainer.called + 2000)
         disk.free()
         trainer.finish()

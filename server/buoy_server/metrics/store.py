@@ -14,6 +14,7 @@ import numpy as np
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from numpy.typing import NDArray
 
+from buoy_server.errors import Busy
 from buoy_server.metrics.engine import MetricsEngine
 from buoy_server.metrics.native import Column, encode_block
 from buoy_server.metrics.tables import POINTS, TEXTS
@@ -115,6 +116,11 @@ class MetricsStore:
         except (ClickHouseError, RuntimeError) as error:
             if trouble := trouble_of(error, "metrics"):
                 raise trouble from error
+            if "TOO_MANY_PARTS" in str(error):
+                # It merges more slowly than it is fed, or not at all, because there is too little room for that.
+                raise Busy(
+                    "busy", "The metrics engine has not merged what it has; try again later."
+                ) from error
             raise
 
 
