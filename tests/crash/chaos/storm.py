@@ -191,7 +191,9 @@ class Storm:
         self._say("calm: no faults any more, trainers end by themselves")
         self.proxy.rate = 0.0
         self.seam.clear()
-        self._ends.clear()
+        # Every pause ends, also that of a forked process whose family is gone.
+        while self._ends:
+            heapq.heappop(self._ends)[2]()
         self._server_due = (0.0, "")
         for machine in self.machines:
             machine.continue_all()
