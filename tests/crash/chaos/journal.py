@@ -7,6 +7,7 @@ call, so a counter and the calls that were dropped are all there is to note:
     8     records dropped by the process's writer, as last seen
     16    how many stretches follow
     24    the lane's end: 0 none, 1 it has left on its own
+    32    whether its process had a spool at the last call: without one, nobody else can know what was dropped
     64    JSON about the lane, up to 2048
     2048  stretches of calls that are not surely there: first, end, why (each u64)
 
@@ -79,10 +80,11 @@ class Journal:
         self._last: tuple[int, int, int] | None = None
         self._stretches = 0
 
-    def returned(self, n: int, dropped: int, why: int) -> None:
+    def returned(self, n: int, dropped: int, why: int, *, has_spool: bool) -> None:
         """The n-th call has returned; `why` is 0 if its row was accepted."""
         if why:
             self._note(n, why)
+        _LONG.pack_into(self._map, 32, has_spool)
         _LONG.pack_into(self._map, 8, dropped)
         _LONG.pack_into(self._map, 0, n + 1)
 
@@ -110,6 +112,7 @@ class Account:
     calls: int
     writer_dropped: int
     left: bool
+    has_spool: bool
     dropped: frozenset[int]
     unsure: frozenset[int]
 
@@ -132,11 +135,18 @@ def read_account(path: Path) -> Account | None:
         return None
     about = json.loads(about_text)
     pid = about.pop("pid")
-    calls, dropped, stretches, left = (_LONG.unpack_from(data, at)[0] for at in (0, 8, 16, 24))
+    calls, dropped, stretches, left, spool = (_LONG.unpack_from(data, at)[0] for at in (0, 8, 16, 24, 32))
     judged: dict[int, set[int]] = {DROPPED: set(), UNSURE: set()}
     for number in range(stretches):
         first, end, why = _STRETCH.unpack_from(data, _STRETCHES_AT + number * _STRETCH.size)
         judged[why] |= set(range(first, end))
     return Account(
-        Lane(**about), pid, calls, dropped, bool(left), frozenset(judged[DROPPED]), frozenset(judged[UNSURE])
+        Lane(**about),
+        pid,
+        calls,
+        dropped,
+        left=bool(left),
+        has_spool=bool(spool),
+        dropped=frozenset(judged[DROPPED]),
+        unsure=frozenset(judged[UNSURE]),
     )

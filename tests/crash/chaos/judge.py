@@ -10,7 +10,8 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def read_accounts(folder: Path) -> list[Account]:
     return [account for account in accounts if account is not None]
 
 
-def judge(stack: Stack, accounts: Iterable[Account]) -> Verdict:
+def judge(stack: Stack, accounts: Sequence[Account]) -> Verdict:
     """Compares by the API. The server runs, and everything is at rest."""
     verdict = Verdict()
     keys: dict[str, dict[str, int]] = {}
@@ -107,18 +108,25 @@ def _history(stack: Stack, run_id: str, keys: list[str]) -> list[dict[str, Any]]
             return rows
 
 
-def _judge_drops(stack: Stack, accounts: Iterable[Account], verdict: Verdict) -> None:
-    """What the writers of a run could not keep is shown with them: not less than they know, and not more."""
-    known: dict[str, int] = {}
+def _judge_drops(stack: Stack, accounts: Sequence[Account], verdict: Verdict) -> None:
+    """What the writers of a run could not keep is shown with them: not less than they know, and not more.
+
+    A process without a spool takes its count with it when it is killed; and a call under way at a kill may have been
+    dropped before it could be noted.
+    """
+    known: Counter[str] = Counter()
+    possible: Counter[str] = Counter()
     for account in accounts:
+        run_id = account.lane.run_id
+        possible[run_id] += 1
         # The lanes of a process share its writer's count.
         if account.lane.name.endswith(".0"):
-            known[account.lane.run_id] = known.get(account.lane.run_id, 0) + account.writer_dropped
+            known[run_id] += account.writer_dropped if account.has_spool else 0
+            possible[run_id] += account.writer_dropped
     for run_id, dropped in known.items():
         run = stack.get(f"p/local:chaos/runs/{run_id}")
         shown = sum(writer["records_dropped"] for writer in run["writers"]) if run else 0
-        # The call under way at a kill may have been dropped before it could be noted.
-        if not dropped <= shown <= dropped + sum(account.lane.run_id == run_id for account in accounts):
+        if not dropped <= shown <= possible[run_id]:
             verdict.errors.append(f"run {run_id}: {dropped} records were dropped, {shown} are shown")
 
 

@@ -37,12 +37,12 @@ class Stop:
         return self._map[0] != 0
 
 
-def dropped_by(run: Any) -> int:
-    """How many rows this process has dropped; a forked one has a count of its own."""
+def dropped_by(run: Any) -> tuple[int, bool]:
+    """How many rows this process has dropped, a forked one with a count of its own; and whether it has a spool."""
     recorder = run._recorder
     if isinstance(recorder, LateRecorder):
-        return recorder.dropped
-    return 0 if run._is_elsewhere() else int(recorder.writer.dropped)
+        return recorder.dropped, False
+    return (0, False) if run._is_elsewhere() else (int(recorder.writer.dropped), True)
 
 
 def log_rows(run: Any, lane: Lane, journal: Journal, options: dict[str, Any], stop: Stop) -> None:
@@ -51,14 +51,14 @@ def log_rows(run: Any, lane: Lane, journal: Journal, options: dict[str, Any], st
     for n in range(options["steps"]):
         if stop:
             break
-        before = dropped_by(run)
+        before, _ = dropped_by(run)
         step = None if lane.step_base < 0 else lane.step_base + n
         run.log(lane.row(n), step=step)
-        after = dropped_by(run)
+        after, has_spool = dropped_by(run)
         why = 0
         if after != before:
             why = DROPPED if lane.threads == 1 else UNSURE
-        journal.returned(n, after, why)
+        journal.returned(n, after, why, has_spool=has_spool)
         if pause_s:
             time.sleep(pause_s)
     journal.left()
