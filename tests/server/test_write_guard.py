@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.crash.seam import Operation, Rule, Seam
+from tests.crash.stack import wait_until
 
 NEAR_FULL_BYTES = 100 << 20
 """Less than the guard's margin, and enough for the engine to begin."""
@@ -29,27 +30,35 @@ def seam(tmp_path: Path) -> Seam:
     return Seam(tmp_path / "seam")
 
 
+class Engine:
+    """An engine in a process of its own: one takes one folder a process, and the seam must be there from the start."""
+
+    def __init__(self, folder: Path, seam: Seam) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.server.guarded_engine", str(folder)],
+            cwd=Path(__file__).parents[2],
+            env={**os.environ, **seam.environment()},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def ask(self, line: str) -> str:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline().strip()
+
+    def end(self) -> None:
+        self.process.communicate(timeout=60)
+
+
 @pytest.fixture
 def ask(tmp_path: Path, seam: Seam) -> Iterator[Ask]:
-    """An engine in a process of its own: one takes one folder a process, and the seam must be there from the start."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.server.guarded_engine", str(tmp_path / "db")],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, **seam.environment()},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-    def ask(line: str) -> str:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(line + "\n")
-        process.stdin.flush()
-        return process.stdout.readline().strip()
-
-    yield ask
-    process.communicate(timeout=60)
+    engine = Engine(tmp_path / "db", seam)
+    yield engine.ask
+    engine.end()
 
 
 def whole(rows: int) -> str:
@@ -63,6 +72,11 @@ def writes_fail(seam: Seam, tmp_path: Path) -> Rule:
 
 def little_room(seam: Seam, tmp_path: Path) -> Rule:
     return seam.fail(tmp_path / "db", Operation.SPACE, errno.ENOSPC, after_bytes=NEAR_FULL_BYTES)
+
+
+def kept_parts(tmp_path: Path) -> list[Path]:
+    """Parts with a second name."""
+    return list((tmp_path / "db").glob("store/*/*/detached/kept_*"))
 
 
 def wait_for(ask: Ask, expected: str) -> None:
@@ -127,3 +141,53 @@ def test_nothing_is_merged_while_there_is_little_room(tmp_path: Path, seam: Seam
     while ask("merge") != "merged":
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after_bytes", [0, 5_000])
+def test_an_insert_on_a_failing_disk_with_room_is_not_stored_either(
+    tmp_path: Path, seam: Seam, ask: Ask, after_bytes: int
+) -> None:
+    """The disk showed room, so nobody looked. The points were gone, and no query of the table worked any more."""
+    assert ask("insert 0 1000") == "stored"
+    with seam.fail(tmp_path / "db" / "store/*", Operation.WRITE, errno.EIO, after_bytes=after_bytes) as rule:
+        assert ask("insert 1000 1000") == "storage_failed"
+        assert rule.hits
+        assert ask("count") == whole(1000)
+    assert ask("insert 1000 1000") == "stored"
+    assert ask("count") == whole(2000)
+
+
+@pytest.mark.slow
+def test_a_failed_merge_is_mended_when_the_disk_is_well_and_loses_nothing_before(
+    tmp_path: Path, seam: Seam, ask: Ask
+) -> None:
+    """What it was made of was attached again while writes still failed, so it was lost with the merged part."""
+    for begin in range(0, 3000, 1000):
+        assert ask(f"insert {begin} 1000") == "stored"
+    with seam.fail(tmp_path / "db", Operation.WRITE, errno.EIO) as rule:
+        ask("merge")
+        assert rule.hits
+        wait_until(lambda: kept_parts(tmp_path), "what it was made of to get a second name")
+    wait_for(ask, whole(3000))
+    wait_until(lambda: not kept_parts(tmp_path), "the second names to go")
+    assert ask("insert 3000 1000") == "stored"
+    assert ask("merge") == "merged"
+    assert ask("count") == whole(4000)
+
+
+@pytest.mark.slow
+def test_a_killed_server_mends_at_its_next_start(tmp_path: Path, seam: Seam) -> None:
+    """Neither is a point lost, nor is one there twice: the engine takes broken parts out by itself when it starts."""
+    first = Engine(tmp_path / "db", seam)
+    for begin in range(0, 2000, 1000):
+        assert first.ask(f"insert {begin} 1000") == "stored"
+    with seam.fail(tmp_path / "db", Operation.WRITE, errno.EIO):
+        first.ask("merge")
+        wait_until(lambda: kept_parts(tmp_path), "the second names")
+        first.process.kill()
+        first.process.wait()
+    second = Engine(tmp_path / "db", seam)
+    wait_until(lambda: not kept_parts(tmp_path), "the second names to go")
+    assert second.ask("count") == whole(2000)
+    second.end()

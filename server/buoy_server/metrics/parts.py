@@ -1,0 +1,165 @@
+"""Finds parts of the embedded engine's tables that are shorter on the disk than they should be, and mends the tables.
+
+A part that an insert has made is dropped: its points come again. What a merged part was made of is still there for
+eight minutes. It gets a second name at once, comes back when the disk takes what is written, and loses that name when
+it is back and whole. At its start the engine itself takes out broken parts, for what they were made of if that is there.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from clickhouse_connect.driver.client import Client
+
+_PARTS = (
+    "SELECT table, name, path, hash_of_all_files, bytes_on_disk, CAST(active, 'Bool'), level, "
+    "min_block_number, max_block_number FROM system.parts "
+    "WHERE database = currentDatabase() AND table IN ('points', 'texts') AND rows > 0"
+)
+_FOLDERS = (
+    "SELECT name, data_paths FROM system.tables "
+    "WHERE database = currentDatabase() AND name IN ('points', 'texts')"
+)
+_KEPT = "kept_"
+"""Begins the names of folders that the engine does not take for parts."""
+
+_SHARED = {".bin", ".cidx", ".idx"}
+"""Files of a part that are written once. The others are small, and written anew when the part is attached."""
+
+_log = logging.getLogger("buoy_server")
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part as the engine knows it: the blocks it holds, how often they were merged, and where it is."""
+
+    table: str
+    name: str
+    path: str
+    digest: str
+    size_bytes: int
+    active: bool
+    level: int
+    first: int
+    last: int
+
+    def holds(self, other: _Part) -> bool:
+        return self.table == other.table and self.first <= other.first and other.last <= self.last
+
+    def is_whole(self) -> bool:
+        """Whether its files are there, as long as they should be."""
+        try:
+            sizes = [entry.stat().st_size for entry in os.scandir(self.path)]
+        except FileNotFoundError:
+            return True  # Merged or dropped meanwhile.
+        # Beside what is counted there are a few small files, none of which may be empty.
+        return bool(sizes) and min(sizes) > 0 and sum(sizes) >= self.size_bytes
+
+
+def mend(client: Client) -> None:
+    """Mends the tables, as far as the disk allows. May be called again and again, after a restart too.
+
+    Raises:
+        OSError, ClickHouseError: The disk is not well yet. Nothing is lost by that.
+    """
+    parts = _parts(client)
+    broken = [part for part in parts if part.active and not part.is_whole()]
+    for part in broken:
+        sources = _sources(part, parts)
+        _log.error("the disk has lost some of %s; %s", part.path, _outcome(part, sources))
+        for source in sources:
+            _keep(source)
+    for part in broken:
+        if part.level > 0:
+            _probe(Path(part.path).parent)
+        client.command(f"ALTER TABLE {part.table} DROP PART '{part.name}'")
+    for table, folder in _kept(client):
+        _probe(folder.parent)
+        _bring_back(client, table, folder)
+
+
+def _parts(client: Client) -> list[_Part]:
+    return [_Part(*row) for row in client.query(_PARTS).result_rows]
+
+
+def _sources(merged: _Part, parts: list[_Part]) -> list[_Part]:
+    """What a part was made of, as far as it is there and whole: the largest of those that hold the same rows."""
+    found: list[_Part] = []
+    candidates = [part for part in parts if part != merged and not part.active and merged.holds(part)]
+    for part in sorted(candidates, key=lambda part: part.first - part.last):
+        if not any(larger.holds(part) for larger in found) and Path(part.path).exists() and part.is_whole():
+            found.append(part)
+    return found
+
+
+def _outcome(part: _Part, sources: list[_Part]) -> str:
+    if part.level == 0:
+        return "its points come again"
+    if sources:
+        return f"{', '.join(source.name for source in sources)}, which it was made of, come back"
+    return (
+        "what it was made of is gone too: its points are lost here, the run folders of each machine have them"
+    )
+
+
+def _keep(part: _Part) -> None:
+    """Gives a part's files a second name; that needs no room for the data."""
+    source = Path(part.path.rstrip("/"))
+    kept = source.parent / "detached" / f"{_KEPT}{part.digest}.{part.name}"
+    if not kept.exists():
+        shutil.copytree(source, kept, copy_function=os.link)
+
+
+def _kept(client: Client) -> list[tuple[str, Path]]:
+    """Parts that wait to come back, with their tables."""
+    return [
+        (table, folder)
+        for table, paths in client.query(_FOLDERS).result_rows
+        for path in paths
+        for folder in sorted((Path(path) / "detached").glob(f"{_KEPT}*"))
+    ]
+
+
+def _probe(folder: Path) -> None:
+    """Raises OSError while the disk does not take what is written: the engine would not say so."""
+    with tempfile.NamedTemporaryFile(dir=folder) as file:
+        file.write(bytes(1 << 16))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _bring_back(client: Client, table: str, kept: Path) -> None:
+    digest, name = kept.name.removeprefix(_KEPT).split(".")
+    if not _is_there(client, table, digest):
+        staged = kept.parent / name
+        shutil.rmtree(staged, ignore_errors=True)
+        shutil.copytree(kept, staged, copy_function=_share)
+        client.command(f"ALTER TABLE {table} ATTACH PART '{name}'")
+        if not _is_there(client, table, digest):
+            raise OSError(errno.EIO, "the disk is not well yet", str(kept))
+        _log.warning("%s of %s is back", name, table)
+    shutil.rmtree(kept)
+
+
+def _is_there(client: Client, table: str, digest: str) -> bool:
+    """Whether a part with these contents is in the table and whole; one that is not whole is taken out."""
+    for part in _parts(client):
+        if part.active and (part.table, part.digest) == (table, digest):
+            if part.is_whole():
+                return True
+            client.command(f"ALTER TABLE {table} DROP PART '{part.name}'")
+    return False
+
+
+def _share(source: str, target: str) -> None:
+    """A second name for what is never written again, a copy of the rest."""
+    if Path(source).suffix in _SHARED:
+        os.link(source, target)
+    else:
+        shutil.copyfile(source, target)
