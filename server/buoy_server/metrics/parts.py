@@ -2,7 +2,7 @@
 
 A part that an insert has made is dropped: its points come again. What a merged part was made of is still there for
 eight minutes. It gets a second name at once, comes back when the disk takes what is written, and loses that name when
-it is back and whole. At its start the engine itself takes out broken parts, for what they were made of if that is there.
+it is back and whole. The engine, too, takes broken parts out when it starts, and what they were made of in their place.
 """
 
 from __future__ import annotations
