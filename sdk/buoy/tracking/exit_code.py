@@ -27,8 +27,12 @@ def code_of(status: object) -> int:
 def watch(note: Note) -> None:
     """Has the exit code told before the interpreter shuts down; not told means that the program came to its end.
 
-    The plain-Python core cannot do it, and then only `sys.exit()` is known.
+    Where the plain-Python core serves, and without a global lock, under which nobody may change a built-in type, only
+    `sys.exit()` is known.
     """
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        _replace_sys_exit(note)
+        return
     try:
         from buoy_core._compiled.builtin_type import put_descriptor  # noqa: PLC0415  not with every core
     except ImportError:
