@@ -6,6 +6,7 @@ import random
 
 import pytest
 from buoy_daemon.uploader.plan import (
+    BUSY_FIRST_S,
     BUSY_MAX_S,
     REFUSED_MAX_S,
     RETRY_AFTER_MAX_S,
@@ -156,6 +157,17 @@ def test_trouble_holds_up_the_server_and_busy_is_obeyed():
     assert server.not_before <= 50.0 + BUSY_MAX_S
     server.apply(Stored(1), 60.0, 0.0)
     assert (server.failures, server.not_before, server.error) == (0, 60.0, "")
+
+
+def test_the_first_busy_answer_after_an_outage_does_not_mean_a_minute():
+    """What stands before a server that starts again says 503. The pause was as long as if it had said so ten times."""
+    server = ServerPlan()
+    for _ in range(10):
+        server.apply(Trouble("refused"), 10.0, 1.0)
+    server.apply(Busy("503", None), 20.0, 1.0)
+    assert server.not_before == 20.0 + BUSY_FIRST_S
+    server.apply(Busy("503", None), 30.0, 1.0)
+    assert server.not_before == 30.0 + 2 * BUSY_FIRST_S
 
 
 def test_a_probe_ends_the_pause_of_an_unreachable_server():

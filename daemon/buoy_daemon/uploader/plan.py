@@ -153,11 +153,13 @@ class ServerPlan:
 
     def apply(self, outcome: Outcome, now: float, chance: float) -> None:
         """Takes in how a request went."""
+        same = self.busy == isinstance(outcome, Busy)
         self.busy = isinstance(outcome, Busy)
         self.answered = not isinstance(outcome, Trouble)
         self.answered_at = now
         if isinstance(outcome, Trouble | Busy):
-            self.failures += 1
+            # Each kind has pauses of its own: a server that is busy after an outage is so for the first time.
+            self.failures = self.failures + 1 if same else 1
             self.error = outcome.text
             self.not_before = now + _server_pause_s(outcome, self.failures, chance)
         else:

@@ -114,15 +114,16 @@ def _judge_drops(stack: Stack, accounts: Sequence[Account], verdict: Verdict) ->
     A process without a spool takes its count with it when it is killed; and a call under way at a kill may have been
     dropped before it could be noted.
     """
+    # The lanes of a process share its writer's count; whoever looked last has seen the most.
+    processes: dict[str, list[Account]] = {}
+    for account in accounts:
+        processes.setdefault(account.lane.name.rpartition(".")[0], []).append(account)
     known: Counter[str] = Counter()
     possible: Counter[str] = Counter()
-    for account in accounts:
-        run_id = account.lane.run_id
-        possible[run_id] += 1
-        # The lanes of a process share its writer's count.
-        if account.lane.name.endswith(".0"):
-            known[run_id] += account.writer_dropped if account.has_spool else 0
-            possible[run_id] += account.writer_dropped
+    for lanes in processes.values():
+        run_id, dropped = lanes[0].lane.run_id, max(account.writer_dropped for account in lanes)
+        known[run_id] += dropped if any(account.has_spool for account in lanes) else 0
+        possible[run_id] += dropped + len(lanes)
     for run_id, dropped in known.items():
         run = stack.get(f"p/local:chaos/runs/{run_id}")
         shown = sum(writer["records_dropped"] for writer in run["writers"]) if run else 0
