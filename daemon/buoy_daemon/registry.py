@@ -34,6 +34,8 @@ from buoy_daemon.unreadable import UnreadableSource
 
 log = logging.getLogger(__name__)
 
+_TIME_US_MAX = 1 << 62
+
 STALE_S = 3600.0
 """How old the folder of a writer that died before its first segment had a name must be to be deleted."""
 
@@ -317,7 +319,7 @@ class Registry:
             run_dir=str(self._free_run_dir(start, attempt)),
             base_url=start.base_url,
             telemetry=start.telemetry,
-            created_us=_after(earlier, time.time_ns() // 1000),
+            created_us=_after([*earlier, _believable(start.after_unix_us)], time.time_ns() // 1000),
             host=start.host or self._host,
             launch=start.launch_id or secrets.token_bytes(16),
             branch=start.branch.SerializeToString() if start.HasField("branch") else b"",
@@ -392,10 +394,16 @@ def open_streams(registry: Registry) -> list[Stream]:
     return [stream for stream in list(registry.streams.values()) if not stream.entry.closed]
 
 
+def _believable(time_us: int) -> int:
+    """A time that another machine has said, or 0 if it can be none."""
+    return time_us if time_us < _TIME_US_MAX else 0
+
+
 def _after(earlier_us: list[int], now_us: int) -> int:
     """When an attempt begins, by a clock that may have been set back: in a later second than those before it.
 
-    The server orders attempts by the second in which they began, and a later one hides the steps of an earlier one.
+    The server orders attempts by the second in which they began, and a later one hides the steps of an earlier one. The
+    attempt before may have been on a machine whose clock is ahead of this one's.
     """
     return max([now_us, *((begun // 1_000_000 + 1) * 1_000_000 for begun in earlier_us)])
 

@@ -218,7 +218,7 @@ class RunInfo(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ...) -> None: ...
 
 class WriterStart(_message.Message):
-    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer", "launch_id", "branch")
+    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer", "launch_id", "branch", "after_unix_us")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_US_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +235,7 @@ class WriterStart(_message.Message):
     PARENT_WRITER_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
+    AFTER_UNIX_US_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     run: RunInfo
     time_unix_us: int
@@ -251,7 +252,8 @@ class WriterStart(_message.Message):
     parent_writer: bytes
     launch_id: bytes
     branch: Branch
-    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ...) -> None: ...
+    after_unix_us: int
+    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ..., after_unix_us: _Optional[int] = ...) -> None: ...
 
 class Branch(_message.Message):
     __slots__ = ("run_id", "step", "attempt_unix_us")

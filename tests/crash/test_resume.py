@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.crash.seam import Seam
 from tests.crash.stack import Stack, wait_until
 
 PREAMBLE = """
@@ -251,3 +252,26 @@ def test_arguments_that_contradict_each_other(
     assert done.returncode == 1
     assert text in done.stderr
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.slow
+def test_resume_on_a_machine_whose_clock_is_behind(stack: Stack, tmp_path: Path) -> None:
+    """Attempts are ordered by when they began. What the second machine logged was hidden behind the first one's."""
+    seam = Seam(tmp_path / "seam")
+    ahead, behind = Machine(stack, tmp_path / "ahead"), Machine(stack, tmp_path / "behind")
+    ahead.environment |= seam.environment()
+    run_id = f"clocks-{tmp_path.name}"
+    try:
+        with seam.clock(3600):
+            ahead.start(f"ID = {run_id!r}" + BEGIN)
+            synced(stack, ahead, run_id, 20)
+        told = behind.run(
+            f"run = buoy.init(project='crash', id={run_id!r}, resume='must')\ntell(run)\n"
+            "run.log({'loss': -1.0}, step=15)\nrun.finish()"
+        )
+        assert told["start"] == 20
+        expected = [(step, float(step)) for step in range(15)] + [(15, -1.0)]
+        wait_until(lambda: stack.history(run_id) == expected, "the later attempt on top")
+    finally:
+        ahead.stop()
+        behind.stop()

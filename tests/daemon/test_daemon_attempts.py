@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import time
 
 import grpc
 import psutil
@@ -94,6 +95,20 @@ def test_another_launch_is_another_attempt_though_the_first_still_ends(make_run,
     first, second = starts(server)
     assert not first.HasField("branch")
     assert second.branch == branch
+
+
+def test_an_attempt_begins_after_the_one_that_it_goes_on_from(make_run, start_daemon, server):
+    """That was on a machine whose clock is an hour ahead; the server orders attempts by when they began."""
+    daemon = start_daemon(*QUICK)
+    ahead_us = time.time_ns() // 1000 + 3600 * 1_000_000
+    for run_id, after_us in (("r1", ahead_us), ("nonsense", (1 << 64) - 1)):
+        run = make_run(daemon, run_id=run_id, after_unix_us=after_us)
+        run.finish()
+        wait_until(lambda name=run_id: server.of_run(name), "the stream arrives")
+    (told,) = starts(server)
+    assert ahead_us < told.time_unix_us <= ahead_us + 1_000_000
+    (other,) = starts(server, "nonsense")
+    assert abs(other.time_unix_us - time.time_ns() // 1000) < 60 * 1_000_000
 
 
 def test_fields_of_a_launch_survive_the_daemon(start_daemon, server, state_dir, tmp_path):

@@ -60,6 +60,8 @@ class Start(NamedTuple):
     free_bytes_min: int = FREE_BYTES_MIN
     launch: bytes = b""
     """What the processes of this launch of the job share; empty if there is one process, or nothing is known."""
+    after_us: int = 0
+    """When the attempt that this one goes on from started, as the server or its log has it; 0 if there is none."""
     branch: bytes = b""
     """Serialised v1.Branch: which steps come before this run's own; empty if the user has not said."""
 
@@ -372,6 +374,7 @@ def writer_start(start: Start, writer_id: bytes) -> v1.WriterStart:
         attempt=start.attempt,
         parent_writer=start.parent_writer,
         launch_id=start.launch,
+        after_unix_us=start.after_us,
         branch=v1.Branch.FromString(start.branch) if start.branch else None,
     )
 

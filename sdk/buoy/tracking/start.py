@@ -150,6 +150,7 @@ def _resumed(start: Start, settings: Settings, resumption: Resumption) -> Start:
         return start._replace(branch=branch)
     return start._replace(
         branch=branch,
+        after_us=past.attempt_us,
         name=settings.run_name or past.name or start.name,
         notes=start.notes or past.notes,
         tags=start.tags or past.tags,
