@@ -26,7 +26,7 @@ demo-stop: ## end what `make demo` started
 .PHONY: test
 test: system build web lint type ## set up, then run every check and test
 	$(NPM) test
-	$(PY) -m pytest
+	$(PY) scripts/run_tests.py
 	$(NPM) run e2e
 
 ROWS ?= 2500000

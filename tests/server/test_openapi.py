@@ -112,6 +112,17 @@ def test_a_route_that_says_nothing_is_a_fault() -> None:
         document(Starlette(routes=[Route("/silent", silent)]).routes, "1")
 
 
+def ask_again(server: ServerProcess, path: str, query: dict[str, str], etag: str) -> httpx.Response:
+    """Asks with the tag of the last answer; with a newer one where a sign of life has come in between."""
+    for _ in range(5):
+        answer = server.client.get(path, params=query, headers={"If-None-Match": etag})
+        if answer.status_code == 304:
+            break
+        assert answer.headers["etag"] != etag
+        etag = answer.headers["etag"]
+    return answer
+
+
 def test_everything_that_is_read_fits(
     server: ServerProcess, description: dict[str, Any], project: str
 ) -> None:
@@ -137,7 +148,7 @@ def test_everything_that_is_read_fits(
         answer = server.client.get(path, params=query)
         check(description, route, answer)
         if "etag" in answer.headers:
-            again = server.client.get(path, params=query, headers={"If-None-Match": answer.headers["etag"]})
+            again = ask_again(server, path, query, answer.headers["etag"])
             assert again.status_code == 304
             check(description, route, again)
         check(description, route, server.client.get(route.format(project="no:where", run="r1", stream="x")))
