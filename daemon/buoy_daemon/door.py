@@ -64,6 +64,8 @@ class Door:
         with contextlib.suppress(OSError):
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
+            # A folder of the socket's own, where the state folder's path is too long, is left empty.
+            self._path.parent.rmdir()
 
     def _open(self) -> grpc.Server:
         bound = self._path.with_name(next(self._names))

@@ -42,16 +42,17 @@ class Process:
         self._namespace = namespace
         self.pid_here: int | None = pid if namespace in (0, pid_namespace()) else None
         self._look_at = float("-inf")
+        self._is_nowhere = False
 
     def runs(self) -> bool | None:
         """Whether it does; None if that cannot be seen from here."""
         if self.pid_here is None and time.monotonic() >= self._look_at:
             self._look_at = time.monotonic() + LOOK_S
             self.pid_here = _pid_here(self._pid, self._start, self._namespace)
-            if self.pid_here is None and _sees_all():
-                return False
+            # Where nothing is hidden, what cannot be found has ended.
+            self._is_nowhere = self.pid_here is None and _sees_all()
         if self.pid_here is None:
-            return None
+            return False if self._is_nowhere else None
         return is_alive(self.pid_here, self._start)
 
     def interrupt(self, before: Callable[[], None]) -> bool:

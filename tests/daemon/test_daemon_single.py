@@ -92,6 +92,7 @@ def test_a_long_path_has_its_socket_elsewhere(tmp_path):
         assert stat.S_IMODE(socket_path(state_dir).parent.stat().st_mode) == 0o700
     finally:
         daemon.stop()
+    assert not socket_path(state_dir).parent.exists()
 
 
 def test_it_ends_when_idle_but_not_while_there_is_work(state_dir, tmp_path, start_daemon, server):
