@@ -12,10 +12,12 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 _PARTS = (
     "SELECT table, name, path, hash_of_all_files, bytes_on_disk, CAST(active, 'Bool'), level, "
@@ -26,6 +28,9 @@ _FOLDERS = (
     "SELECT name, data_paths FROM system.tables "
     "WHERE database = currentDatabase() AND name IN ('points', 'texts')"
 )
+_LOOKS, _LOOK_S = 4, 0.25
+"""How often, and how far apart, a part that seems broken is looked at again before that is believed."""
+
 _KEPT = "kept_"
 """Begins the names of folders that the engine does not take for parts."""
 
@@ -69,7 +74,7 @@ def mend(client: Client) -> None:
         OSError, ClickHouseError: The disk is not well yet. Nothing is lost by that.
     """
     parts = _parts(client)
-    broken = [part for part in parts if part.active and not part.is_whole()]
+    broken = _surely_broken(client, [part for part in parts if part.active and not part.is_whole()])
     for part in broken:
         sources = _sources(part, parts)
         _log.error("the disk has lost some of %s; %s", part.path, _outcome(part, sources))
@@ -82,6 +87,28 @@ def mend(client: Client) -> None:
     for table, folder in _kept(client):
         _probe(folder.parent)
         _bring_back(client, table, folder)
+
+
+def _surely_broken(client: Client, suspects: list[_Part]) -> list[_Part]:
+    """Those that stay broken, and that the engine itself finds broken.
+
+    A part that is being attached or merged away has empty files, or none, for a moment. Whoever drops it then loses
+    points that no daemon sends again.
+    """
+    for _ in range(_LOOKS if suspects else 0):
+        time.sleep(_LOOK_S)
+        active = {part.path for part in _parts(client) if part.active}
+        suspects = [part for part in suspects if part.path in active and not part.is_whole()]
+    return [part for part in suspects if not _engine_reads(client, part)]
+
+
+def _engine_reads(client: Client, part: _Part) -> bool:
+    """Whether the engine finds all checksums of a part right."""
+    try:
+        rows = client.query(f"CHECK TABLE {part.table} PART '{part.name}'").result_rows
+    except ClickHouseError:
+        return False
+    return bool(rows) and all(int(row[-1]) == 1 if len(row) == 1 else int(row[1]) == 1 for row in rows)
 
 
 def _parts(client: Client) -> list[_Part]:
