@@ -108,7 +108,7 @@ def test_twenty_processes_that_start_at_once(stack: Stack) -> None:
     for trainer in trainers:
         assert_undisturbed(trainer)
     # One daemon, with its supervisor.
-    assert len(stack.daemons()) == 2
+    wait_until(lambda: len(stack.daemons()) == 2, "the end of those that found one")
     for trainer in trainers:
         assert_complete(stack, trainer.run_id, 50)
 
@@ -179,7 +179,7 @@ def test_socket_and_lock_file_are_deleted_under_a_running_daemon(stack: Stack) -
     assert_undisturbed(stack.train("after", 100))
     assert read_holder(state / "daemon.lock") == before
     assert "the socket" in daemon_log(stack)
-    assert len(stack.daemons()) == 2
+    wait_until(lambda: len(stack.daemons()) == 2, "the end of those that found one")
     assert_undisturbed(trainer)
     assert_complete(stack, "tidied")
     assert_complete(stack, "after", 100)
