@@ -49,6 +49,9 @@ RUNS = Table(
     Column("parent_step", BigInteger),
     *_big("parent_us"),
     Column("deleted_us", BigInteger),
+    Column("removed_us", BigInteger),
+    *_big("leftover"),
+    Column("kept_below", BigInteger),
 )
 
 ATTEMPTS = Table(
