@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from buoy_server.ingest.changes import Changes
+from buoy_server.ingest.progress import Progress
 from buoy_server.ingest.statistics import Tally
 from buoy_server.ingest.streams import Owner, StreamState
 
@@ -28,22 +29,18 @@ class Addition:
         changes: What the records say.
         series: What the points add to their series, in the order in which it applies.
         rank: Rank of the daemon's own samples from now on.
+        progress: How far each writer is.
+        now_us: When it has arrived, by the server's clock.
     """
 
     state: StreamState
     changes: Changes
     series: list[SeriesTally]
     rank: int | None
+    progress: dict[str, Progress]
+    now_us: int
 
     @property
     def owner(self) -> Owner:
         """Whose it is."""
         return self.state.owner
-
-    def last_steps(self) -> dict[int, int]:
-        """The highest step of each rank's own points."""
-        steps: dict[int, int] = {}
-        for item in self.series:
-            if not item.system:
-                steps[item.rank] = max(steps.get(item.rank, item.tally.last_step), item.tally.last_step)
-        return steps

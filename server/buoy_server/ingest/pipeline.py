@@ -10,6 +10,7 @@ repetition that is still under way.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -56,6 +57,7 @@ class Ingest:
     listener: Listener
     storage: Storage = field(default_factory=lambda: Storage(()))
     counters: Counters = field(default_factory=Counters)
+    clock_us: Callable[[], int] = lambda: time.time_ns() // 1000
 
     def __post_init__(self) -> None:
         self._streams = StreamCache()
@@ -132,7 +134,10 @@ class Ingest:
             SeriesTally(state.keys[name[:2]], name[2], name[0], tally)
             for name, tally in tallies(prepared.points, prepared.texts)
         ]
-        return commit(self.metadata, Addition(state, prepared.changes, series, prepared.rank))
+        addition = Addition(
+            state, prepared.changes, series, prepared.rank, prepared.progress, now_us=self.clock_us()
+        )
+        return commit(self.metadata, addition)
 
     def _insert(self, state: StreamState, prepared: Prepared) -> None:
         owner, points = state.owner, prepared.points

@@ -10,6 +10,7 @@ from buoy_server.errors import Malformed
 from buoy_server.ingest.body import Block
 from buoy_server.ingest.changes import Changes, fold, select_fresh
 from buoy_server.ingest.points import Points, SlotTable, Text, UnknownKey, collect, daemon_rank
+from buoy_server.ingest.progress import Progress, progress_of
 from buoy_server.ingest.streams import DAEMON_WRITER, StreamState
 
 
@@ -25,6 +26,7 @@ class Prepared:
         names: Key names of each writer.
         rank: Rank of the daemon's own samples.
         gaps: Blocks of the stream have been lost.
+        progress: How far each writer is.
     """
 
     changes: Changes
@@ -34,6 +36,7 @@ class Prepared:
     names: dict[str, dict[int, str]]
     rank: int | None
     gaps: bool
+    progress: dict[str, Progress]
 
     def key_names(self) -> set[tuple[bool, str]]:
         """(system, name) of every key in use."""
@@ -67,7 +70,7 @@ def prepare(blocks: list[Block], state: StreamState | None) -> Prepared | None:
         points, texts = collect(fresh, SlotTable(merged, shown, lenient=gaps))
     except UnknownKey as error:
         raise Malformed("unknown_key", f"A row cannot be read: {error.args[0]}.") from error
-    return Prepared(changes, points, texts, ranks, merged, rank, gaps)
+    return Prepared(changes, points, texts, ranks, merged, rank, gaps, progress_of(fresh))
 
 
 def rank_of(start: dict[str, object]) -> int:

@@ -6,7 +6,20 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    case,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.changes import JsonUpdate
@@ -36,7 +49,7 @@ def apply_run(metadata: Metadata, connection: Connection, addition: Addition, re
     """Brings the writers and the run up to date."""
     changes = addition.changes
     _store_writers(metadata, connection, addition)
-    _store_last_steps(connection, addition)
+    _store_progress(connection, addition)
     run = addition.owner.run
     before = connection.execute(select(RUNS).where(RUNS.c.id == run).with_for_update()).one()
     values: dict[str, Any] = dict(changes.run)
@@ -79,11 +92,39 @@ def _store_writers(metadata: Metadata, connection: Connection, addition: Additio
         connection.execute(update(WRITERS).where(mine).values(end))
 
 
-def _store_last_steps(connection: Connection, addition: Addition) -> None:
-    for rank, step in addition.last_steps().items():
-        mine = and_(WRITERS.c.stream == addition.owner.stream, WRITERS.c.rank == rank)
-        lower = or_(WRITERS.c.last_step.is_(None), WRITERS.c.last_step < step)
-        connection.execute(update(WRITERS).where(mine, lower).values(last_step=step))
+def _store_progress(connection: Connection, addition: Addition) -> None:
+    """One statement for all writers: of a large job, an upload may hold records of hundreds."""
+    rows = [
+        {
+            "of_stream": addition.owner.stream,
+            "of_writer": writer_id,
+            "step": progress.last_step,
+            "row": progress.row_us,
+            "heard": None if progress.last_step is None else addition.now_us,
+            "offset": progress.arrived,
+        }
+        for writer_id, progress in addition.progress.items()
+    ]
+    if rows:
+        connection.execute(_PROGRESS, rows)
+
+
+def _raised(column: Column[Any], name: str) -> ColumnElement[Any]:
+    """The larger of what is there and the parameter `name`; either may be null."""
+    new = bindparam(name, type_=BigInteger)
+    return case((or_(column.is_(None), column < new), new), else_=column)
+
+
+_PROGRESS = (
+    update(WRITERS)
+    .where(WRITERS.c.stream == bindparam("of_stream"), WRITERS.c.writer_id == bindparam("of_writer"))
+    .values(
+        last_step=_raised(WRITERS.c.last_step, "step"),
+        row_us=_raised(WRITERS.c.row_us, "row"),
+        heard_us=_raised(WRITERS.c.heard_us, "heard"),
+        arrived=_raised(WRITERS.c.arrived, "offset"),
+    )
+)
 
 
 def _close_stop(connection: Connection, run: int, attempt: int) -> None:

@@ -77,6 +77,7 @@ STREAMS = Table(
     *_big("started_us", "seen_us"),
     Column("beat_us", BigInteger),
     Column("missing_us", BigInteger),
+    Column("log_seq", BigInteger, nullable=False, server_default="0"),
 )
 
 GAPS = Table("gaps", METADATA, *_big("stream", "first_seq", "records"), *_text("text"))
@@ -96,6 +97,10 @@ WRITERS = Table(
     *_big("started_us"),
     Column("ended_us", BigInteger),
     *_big("records_dropped"),
+    Column("row_us", BigInteger),
+    Column("heard_us", BigInteger),
+    Column("arrived", BigInteger, nullable=False, server_default="0"),
+    Column("handed", BigInteger, nullable=False, server_default="0"),
 )
 
 WRITER_KEYS = Table(
@@ -148,3 +153,5 @@ STOPS = Table(
 NOTICES = Table(
     "notices", METADATA, _id(), *_big("run", "time_us"), *_text("level", "code", "text", "details")
 )
+
+WATCHES = Table("watches", METADATA, *_big("run", "attempt", "judged_us"), *_text("state"))
