@@ -7,6 +7,7 @@ import { dataArrived, ended, follow } from "./live.ts";
 import { Panels } from "./panels.ts";
 import { Resource } from "./resource.ts";
 import { queryWord, setQuery } from "./router.ts";
+import { parseRange, rangeText } from "./view.ts";
 
 export type Tab = "charts" | "overview" | "system" | "events";
 export const TABS: readonly Tab[] = ["charts", "overview", "system", "events"];
@@ -20,22 +21,9 @@ export const superseded = computed(() => queryWord("attempts") === "all");
 export const search = computed(() => queryWord("q") ?? "");
 export const range = computed<Range | null>(() => parseRange(queryWord("range")));
 
-/** Reads `lo..hi`; null for anything else. */
-export function parseRange(text: string | null): Range | null {
-  const [lo, hi] = (text ?? "").split("..").map(Number);
-  if (lo === undefined || hi === undefined || !Number.isFinite(lo) || !Number.isFinite(hi) || lo >= hi)
-    return null;
-  return [lo, hi];
-}
-
-/** Puts a zoom into the URL, as short as its width allows. */
+/** Puts a zoom into the URL. */
 export function zoom(window: Range | null): void {
-  if (window === null) {
-    setQuery({ range: null });
-    return;
-  }
-  const digits = Math.min(15, Math.max(0, 3 - Math.floor(Math.log10(window[1] - window[0]))));
-  setQuery({ range: `${Number(window[0].toFixed(digits))}..${Number(window[1].toFixed(digits))}` });
+  setQuery({ range: window === null ? null : rangeText(window) });
 }
 
 export class RunPage {

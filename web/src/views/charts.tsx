@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import type { Panels } from "../state/panels.ts";
 import { setQuery } from "../state/router.ts";
 import { logY, type RunPage, range, search, superseded, xKind, zoom } from "../state/run.ts";
+import { matcher } from "../state/sections.ts";
 import { t } from "../strings.ts";
 import { byPrefix, bySubsystem, type Section } from "../ui/grid-layout.ts";
 import { Notice } from "../ui/notice.tsx";
@@ -20,19 +21,7 @@ function toggle(section: string): void {
   closed.value = next;
 }
 
-/** A matcher of the filter: a regular expression, or plain text when it is not a valid one. */
-export function matcher(query: string): (key: string) => boolean {
-  if (query === "") return () => true;
-  try {
-    const pattern = new RegExp(query, "i");
-    return (key) => pattern.test(key);
-  } catch {
-    const plain = query.toLowerCase();
-    return (key) => key.toLowerCase().includes(plain);
-  }
-}
-
-const matches = computed(() => matcher(search.value));
+const matches = computed(() => matcher(search.value).test);
 
 function Search(): JSX.Element {
   return (
