@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from buoy_core._compiled.decode import decode_rows, definitions
+from buoy_core._compiled.decode import decode_rows, definitions, first_unnamed
 from buoy_core._compiled.frames import (
     count_records,
     frame_records,
@@ -20,6 +20,7 @@ __all__ = [
     "count_records",
     "decode_rows",
     "definitions",
+    "first_unnamed",
     "frame_records",
     "join_records",
     "parse_frames",

@@ -198,10 +198,11 @@ class WalWriter:
     @property
     def tables(self) -> dict[bytes, bytes]:
         """The table records of each live writer, each after its length."""
-        return {
-            writer_id: buoy_core.join_records(list(records))
-            for writer_id, records in self._tables.by_writer.items()
-        }
+        return {writer_id: self.tables_of(writer_id) for writer_id in self._tables.by_writer}
+
+    def tables_of(self, writer_id: bytes) -> bytes:
+        """The table records of one writer, each after its length; nothing of one that has ended."""
+        return buoy_core.join_records(list(self._tables.by_writer.get(writer_id, ())))
 
     def forget(self, writer_id: bytes) -> None:
         """The writer has ended: later segments need not repeat its tables."""
@@ -393,6 +394,24 @@ def _write_all(descriptor: int, data: bytes, offset: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, offset)
         view, offset = view[written:], offset + written
+
+
+def claim_directory(directory: str) -> bool:
+    """Makes a log's folder, durably; False if it is there already.
+
+    Machines that share a file system may want the same folder at the same time: it becomes one machine's.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    parent = os.path.dirname(os.path.abspath(directory))  # noqa: PTH100, PTH120
+    _make_directory(parent)
+    try:
+        os.mkdir(directory, 0o700)  # noqa: PTH102
+    except FileExistsError:
+        return False
+    _sync_directory(parent)
+    return True
 
 
 def _make_directory(directory: str) -> None:

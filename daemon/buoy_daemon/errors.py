@@ -19,3 +19,15 @@ class UnclearSpool(DaemonError):
 
 class OutOfOrder(DaemonError):
     """Frames that do not go on where the former ones ended. Nothing was taken."""
+
+
+class BadRecord(DaemonError):
+    """A record that no server could read, and its position among those that came with it. Nothing was taken."""
+
+    def __init__(self, index: int, reason: str) -> None:
+        super().__init__(index, reason)
+        self.index = index
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"record {self.index}: {self.reason}"

@@ -19,7 +19,8 @@ from urllib.parse import quote
 from buoy_core import SpoolReader, faults, split_records
 from buoy_core.errors import CoreError, CorruptFrame
 from buoy_core.format import WAL_SEGMENT_BYTES
-from buoy_core.wal import WalWriter
+from buoy_core.wal import claim_directory
+from buoy_core.wal_recovery import recover
 from buoy_proto import v1
 from google.protobuf.message import DecodeError
 
@@ -35,6 +36,8 @@ from buoy_daemon.unreadable import UnreadableSource
 log = logging.getLogger(__name__)
 
 _TIME_US_MAX = 1 << 62
+
+ATTEMPT_MAX = (1 << 31) - 1
 
 STALE_S = 3600.0
 """How old the folder of a writer that died before its first segment had a name must be to be deleted."""
@@ -104,12 +107,13 @@ class Registry:
         """Opens the sources of a stream's live writers that have none yet. A spool that is gone stays without."""
         for tail in stream.live_tails():
             if tail.source is None:
-                self._connect(tail)
+                self._connect(stream, tail)
 
-    def _connect(self, tail: Tail) -> None:
+    def _connect(self, stream: Stream, tail: Tail) -> None:
         folder = tail.entry.spool_dir
         if not folder:
-            tail.source = AppendSource(tail.logged, grace_s=self._append_grace_s)
+            tail.source = AppendSource(tail.writer_id, tail.logged, grace_s=self._append_grace_s)
+            stream.resume(tail)
             return
         try:
             tail.source = SpoolSource(folder, tail.logged, unseen_grace_s=self._unseen_grace_s)
@@ -326,17 +330,27 @@ class Registry:
         )
 
     def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:
-        """The folder the writer asks for, or one beside it when that already holds another stream's log."""
-        wanted = Path(start.run_dir or self._state_dir / "runs" / f"run-{_file_name(start.run.run_id)}")
-        if self._is_free(wanted):
-            return wanted
-        beside = wanted.with_name(f"{wanted.name}-{attempt}")
-        return beside if self._is_free(beside) else wanted.with_name(f"{wanted.name}-{secrets.token_hex(4)}")
+        """The folder the writer asks for, or one beside it when that is another stream's.
 
-    def _is_free(self, run_dir: Path) -> bool:
-        """Whether no stream has its log there, or is about to."""
+        Machines that share a file system are asked for the same one in the same second: one of them gets it. Where
+        nothing can be made now, it is one that no other machine comes upon.
+        """
+        wanted = Path(start.run_dir or self._state_dir / "runs" / f"run-{_file_name(start.run.run_id)}")
+        host = _file_name(start.host or self._host)
+        for name in (wanted.name, f"{wanted.name}-{attempt}" if attempt > 1 else "", f"{wanted.name}-{host}"):
+            if name and self._claim(wanted.with_name(name)):
+                return wanted.with_name(name)
+        return wanted.with_name(f"{wanted.name}-{secrets.token_hex(4)}")
+
+    def _claim(self, run_dir: Path) -> bool:
+        """Makes a folder this stream's, unless another stream has its log there, or is about to."""
         entries = [*(stream.entry for stream in self.streams.values()), *self._drafts.values()]
-        return not _has_log(run_dir) and str(run_dir) not in {entry.run_dir for entry in entries}
+        if str(run_dir) in {entry.run_dir for entry in entries}:
+            return False
+        try:
+            return claim_directory(str(run_dir / "wal"))
+        except OSError:
+            return False
 
     def _lost_entry(self, start: v1.WriterStart) -> StreamEntry | None:
         """The entry of the log that already holds records of this writer, if the index has lost it."""
@@ -349,10 +363,8 @@ class Registry:
         stream_id, attempt = _described(about)
         if stream_id is None or stream_id in self.streams or not _has_log(run_dir):
             return None
-        wal = WalWriter(str(run_dir / "wal"), stream_id)
-        offset = wal.offset_of(start.writer_id)
-        wal.close()
-        if offset == 0:
+        # Only looked at: on a shared file system it may be another machine's, which is writing to it.
+        if not recover(str(run_dir / "wal")).offsets.get(start.writer_id):
             return None
         log.warning("the index entry of %s was lost and is made again", run_dir)
         entry = self._new_entry(start)
@@ -417,8 +429,10 @@ def _tell_once(tail: Tail, error: Exception) -> None:
 
 def check_start(start: v1.WriterStart) -> None:
     """Raises UnclearSpool if a writer cannot be what it says it is: its names become those of files."""
-    if len(start.writer_id) != 16 or not start.run.run_id:
+    if len(start.writer_id) != 16 or not start.run.run_id.strip():
         raise UnclearSpool("a writer needs an id of 16 bytes and a run id")
+    if start.attempt > ATTEMPT_MAX:
+        raise UnclearSpool(f"{start.attempt} is too large for an attempt")
     if start.run_dir and (not Path(start.run_dir).is_absolute() or "\0" in start.run_dir):
         raise UnclearSpool(f"the run folder {start.run_dir!r} is no absolute path")
 

@@ -255,7 +255,7 @@ class Service:
         context.add_callback(lambda: self._leave(source, connection))
         # What waits in memory may yet be lost to a full disk, so the client goes on from what is synced.
         self._hurry(tail, source.available)
-        self._progress.wait_for(lambda: tail.synced >= source.available, JOB_TIMEOUT_S)
+        self._progress.wait_for(lambda: source.ready and tail.synced >= source.available, JOB_TIMEOUT_S)
         offset = tail.synced
         yield v1.AppendResponse(logged_offset=offset, control=source.control)
         feeder = Feeder(source, connection, first, requests, self._tailer.wake)

@@ -18,8 +18,9 @@ from buoy_core import Chunk, SpoolReader, faults, parse_frames
 from buoy_core.format import CONTROL_WAITING, FRAME_HEADER_BYTES, RECORD_BYTES_MAX
 from buoy_core.spool_lock import is_abandoned
 
-from buoy_daemon.errors import OutOfOrder
+from buoy_daemon.errors import BadRecord, OutOfOrder
 from buoy_daemon.processes import Process
+from buoy_daemon.record_check import RecordCheck
 
 log = logging.getLogger(__name__)
 
@@ -219,10 +220,15 @@ def remove_spool(folder: str) -> None:
 
 
 class AppendSource:
-    """Frames that gRPC threads hand in. At most one connection counts: the latest."""
+    """Frames that gRPC threads hand in. At most one connection counts: the latest.
 
-    def __init__(self, offset: int, *, grace_s: float) -> None:
+    It takes none until `resume` has said what the log holds of the writer.
+    """
+
+    def __init__(self, writer_id: bytes, offset: int, *, grace_s: float) -> None:
         self._lock = threading.Condition()
+        self._writer_id = writer_id
+        self._check: RecordCheck | None = None
         self._chunks: deque[Chunk] = deque()
         self._waiting_bytes = 0
         self._received = offset
@@ -252,7 +258,17 @@ class AppendSource:
 
     def is_current(self, connection: int) -> bool:
         """Whether a connection still counts."""
-        return connection == self._connection and self._connected
+        return connection == self._connection and self._connected and self.ready
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames are taken: the log is open."""
+        return self._check is not None
+
+    def resume(self, tables: bytes) -> None:
+        """The log is open and ends where this source begins; `tables` are the writer's table records in it."""
+        with self._lock:
+            self._check = RecordCheck(self._writer_id, tables, begun=self._received > 0)
 
     def offer(self, connection: int, begin: int, frames: bytes) -> bool:
         """Takes frames in; blocks while the buffer is full. False: this connection no longer counts.
@@ -260,7 +276,8 @@ class AppendSource:
         Raises:
             OutOfOrder: The frames begin after what has been received.
             CorruptFrame: They are damaged, or do not begin at a frame.
-            ValueError: They are more than a block can hold.
+            ValueError: They are more than a block can hold, or one of their records can never be on a server. None of
+                them was taken.
         """
         if len(frames) > FRAMES_BYTES_MAX:
             raise ValueError(
@@ -269,13 +286,20 @@ class AppendSource:
         with self._lock:
             while self._waiting_bytes >= APPEND_BUFFER_BYTES and self.is_current(connection):
                 self._lock.wait()
-            if not self.is_current(connection):
+            if not self.is_current(connection) or self._check is None:
                 return False
             known = self._received - begin
             if known < 0:
                 raise OutOfOrder(f"the frames begin at offset {begin}, expected {self._received}")
             if known < len(frames):
                 chunk = parse_frames(frames[known:] if known else frames, self._received)
+                try:
+                    self._check.take(chunk.payload)
+                except BadRecord as error:
+                    text = (
+                        f"{error} (counted from offset {self._received}); nothing of this message was taken"
+                    )
+                    raise ValueError(text) from error
                 self._chunks.append(chunk)
                 self._waiting_bytes += chunk.end - chunk.begin
                 self._received = chunk.end
@@ -311,6 +335,8 @@ class AppendSource:
     def rewind(self, offset: int) -> None:
         """Cuts the connection off; the writer still has what is not acknowledged and sends it again."""
         with self._lock:
+            # What was taken note of since then may come again as something else.
+            self._check = None
             self._chunks.clear()
             self._waiting_bytes = 0
             self._received = offset

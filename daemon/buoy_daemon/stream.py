@@ -28,6 +28,7 @@ from buoy_daemon.errors import LogTrouble
 from buoy_daemon.files import write_json
 from buoy_daemon.index import Index, StreamEntry, WriterEntry
 from buoy_daemon.log_end import writer_end_in_log
+from buoy_daemon.source import AppendSource
 from buoy_daemon.stop import StopOrder
 from buoy_daemon.stream_log import StreamLog, explain, now_us
 from buoy_daemon.tail import Tail, missing_report
@@ -139,7 +140,14 @@ class Stream:
         faults.point("stream.after_log")
         self._log = opened
         self.next_seq, self.synced_seq = opened.next_seq, max(self.synced_seq, opened.synced_seq)
+        for tail in self.live_tails():
+            self.resume(tail)
         self.unsynced_since = time.monotonic() if opened.next_seq > opened.synced_seq else None
+
+    def resume(self, tail: Tail) -> None:
+        """Lets a writer's frames come over gRPC, if its do and the log is open."""
+        if self._log is not None and isinstance(tail.source, AppendSource) and not tail.source.ready:
+            tail.source.resume(self._log.tables_of(tail.writer_id))
 
     def _mend(self, opened: StreamLog) -> None:
         """Has a log go on where the one before it ended, if somebody has deleted that. Raises LogTrouble."""

@@ -83,6 +83,10 @@ class StreamLog:
         """The table records of each live writer."""
         return {writer_id: tables for writer_id, tables in self._wal.tables.items() if writer_id != ZERO_ID}
 
+    def tables_of(self, writer_id: bytes) -> bytes:
+        """Those of one writer."""
+        return self._wal.tables_of(writer_id)
+
     def forget(self, writer_id: bytes) -> None:
         """The writer has ended."""
         self._wal.forget(writer_id)

@@ -422,6 +422,7 @@ class Tailer(threading.Thread):
         retry_at, _ = self._retries.get(stream.stream_id, (0.0, 0.0))
         if now >= retry_at:
             self._guarded(stream, now, lambda: self._registry.try_open(stream))
+            self._progress.notify()
 
     def _recovered(self, stream: Stream) -> None:
         # Only a sync counts: on a full disk the log may well open, and the blocks that wait still not fit.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import buoy_core.compiled
 import buoy_core.python
 import pytest
+from buoy_core import Rows
 from buoy_core._compiled.frames import checksum
 from buoy_proto import v1
 from hypothesis import given, settings
@@ -156,6 +158,18 @@ def test_random_bytes_are_refused_or_decoded_alike(data: bytes) -> None:
     row = b"\x0a" + bytes((len(data) & 0x7F,)) + data[:127]
     results = [repr(outcome(core.decode_rows, core.join_records([row]))) for core in CORES]
     assert results[0] == results[1]
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 6))), st.lists(st.integers(0, 7), max_size=6))
+@settings(max_examples=200, deadline=None)
+def test_the_first_key_without_a_name(used: list[tuple[int, int]], named: list[int]) -> None:
+    index, key_id = (
+        bytearray(array("I", column).tobytes()) for column in (zip(*used, strict=True) if used else ([], []))
+    )
+    rows = Rows(len(used), index, key_id, bytearray(), bytearray(), bytearray(), bytearray(), [])
+    wanted = [key >= len(named) or named[key] > position for position, key in used]
+    for core in CORES:
+        assert core.first_unnamed(rows, array("I", named)) == (wanted.index(True) if True in wanted else -1)
 
 
 def test_unpacked_and_scattered_fields_are_read_as_protobuf_reads_them() -> None:

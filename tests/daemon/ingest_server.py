@@ -87,7 +87,8 @@ class IngestServer:
 
     def of_run(self, run_id: str) -> list[ReceivedStream]:
         found = []
-        for stream in list(self.streams.values()):
+        # One that was only asked about has no record yet.
+        for stream in [stream for stream in list(self.streams.values()) if stream.records]:
             start = v1.Record.FromString(stream.records[0][1]).stream_start
             if start.run.run_id == run_id:
                 found.append((start.attempt, stream))

@@ -17,6 +17,12 @@ def row(number):
     return v1.Record(row=v1.Row(step=number, slots=[0], values=[number])).SerializeToString()
 
 
+def tables(start):
+    """What a writer says before its first row."""
+    key = v1.Record(key=v1.KeyDef(id=0, name="value"))
+    return [v1.Record(writer_start=start).SerializeToString(), key.SerializeToString()]
+
+
 @pytest.fixture
 def opened(tmp_path, start_daemon, server):
     daemon = start_daemon(*QUICK)
@@ -34,7 +40,7 @@ def append(daemon, start, *parts):
 
 def test_the_first_answer_says_where_to_go_on(opened, server):
     daemon, start = opened
-    first = frame_records([row(0), row(1)])
+    first = frame_records([*tables(start), row(0), row(1)])
     assert append(daemon, start, (0, first)) == [0, len(first)]
     second = frame_records([row(2)])
     # All of it again, in pieces that overlap: what is known is skipped.
@@ -57,7 +63,7 @@ NONSENSE = {
 @pytest.mark.parametrize(("offset", "damage", "text"), NONSENSE.values(), ids=NONSENSE)
 def test_nonsense_is_refused_and_changes_nothing(opened, offset, damage, text):
     daemon, start = opened
-    frames = frame_records([row(0)])
+    frames = frame_records([*tables(start), row(0)])
     with pytest.raises(grpc.RpcError) as caught:
         append(daemon, start, (offset, damage(frames)))
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
@@ -99,7 +105,7 @@ def test_a_writer_that_comes_back_too_late_loses_nothing(state_dir, tmp_path, st
     daemon = start_daemon(*QUICK)
     start = writer_start(tmp_path / "run", server.base_url)
     daemon.client.open(start)
-    first, second = frame_records([row(0)]), frame_records([row(1)])
+    first, second = frame_records([*tables(start), row(0)]), frame_records([row(1)])
     append(daemon, start, (0, first))
     wait_until(lambda: server.only_stream().writer_ends(), "it counts as crashed")
     wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "the stream is complete")
@@ -132,7 +138,7 @@ def test_a_new_connection_takes_over_from_one_that_hangs(opened):
 
     hanging = daemon.client.append(silent())
     assert next(hanging).logged_offset == 0
-    frames = frame_records([row(0)])
+    frames = frame_records([*tables(start), row(0)])
     assert append(daemon, start, (0, frames))[-1] == len(frames)
     with pytest.raises(grpc.RpcError) as caught:
         list(hanging)

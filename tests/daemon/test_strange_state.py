@@ -114,12 +114,18 @@ def test_a_run_id_cannot_lead_out_of_the_state_folder(tmp_path: Path) -> None:
 
 def test_frames_that_no_block_can_hold(tmp_path: Path) -> None:
     # They were taken, and then the log refused the block for ever.
-    source = AppendSource(0, grace_s=1)
+    start = writer_start(tmp_path)
+    source = AppendSource(start.writer_id, 0, grace_s=1)
+    source.resume(b"")
     connection = source.attach()
-    frames = frame_records([bytes(RECORD_BYTES_MAX)])
+    # One record of the largest size: a start with as much to say of itself.
+    start.metadata_json = "x" * (RECORD_BYTES_MAX - start.ByteSize() - 10)
+    record = v1.Record(writer_start=start).SerializeToString()
+    assert RECORD_BYTES_MAX - 16 < len(record) <= RECORD_BYTES_MAX
+    frames = frame_records([record])
     assert source.offer(connection, 0, frames)
     with pytest.raises(ValueError, match="fit into a block"):
-        source.offer(connection, len(frames), frames + b"x")
+        source.offer(connection, len(frames), bytes(RECORD_BYTES_MAX + 9))
     chunk = source.read(1)
     assert chunk is not None
     log = WalWriter(str(tmp_path), bytes(16))

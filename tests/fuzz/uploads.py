@@ -116,6 +116,11 @@ _record = st.one_of(
 )
 
 
+def records() -> st.SearchStrategy[bytes]:
+    """Records of all kinds, odd ones and bytes that are none."""
+    return _record.filter(bool)
+
+
 @st.composite
 def uploads(draw: st.DrawFn, stream_id: bytes) -> bytes:
     """One to five blocks of a stream that begins as streams do."""

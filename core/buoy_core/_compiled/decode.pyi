@@ -1,3 +1,5 @@
+from array import array
+
 from buoy_core.chunk import Rows
 
 def decode_rows(
@@ -6,3 +8,4 @@ def decode_rows(
 def definitions(
     payload: bytes | bytearray | memoryview, *, objects_max: int = -1
 ) -> list[tuple[int, bytes]]: ...
+def first_unnamed(rows: Rows, named: array[int]) -> int: ...

@@ -369,3 +369,16 @@ def definitions(payload, *, Py_ssize_t objects_max=-1) -> list:
     finally:
         PyBuffer_Release(&view)
     return found
+
+
+def first_unnamed(rows, named) -> int:
+    """The first point whose key was not named before its record, -1 if all were; see the twin."""
+    cdef const uint32_t[::1] index = memoryview(rows.index).cast("I")
+    cdef const uint32_t[::1] key_id = memoryview(rows.key_id).cast("I")
+    cdef const uint32_t[::1] since = named
+    cdef size_t ids = since.shape[0]
+    cdef Py_ssize_t point
+    for point in range(index.shape[0]):
+        if key_id[point] >= ids or since[key_id[point]] > index[point]:
+            return point
+    return -1

@@ -63,6 +63,21 @@ def definitions(payload: Buffer, *, objects_max: int = -1) -> list[tuple[int, by
     return found
 
 
+def first_unnamed(rows: Rows, named: array[int]) -> int:
+    """The first of the points whose key was not named before its record; -1 if all were.
+
+    Args:
+        rows: the points of a payload.
+        named: uint32; for each key id the position of the first record of the payload that may use it, 2**32 - 1 for
+            an id that has no name. Ids beyond its end have none either.
+    """
+    index, key_id = memoryview(rows.index).cast("I"), memoryview(rows.key_id).cast("I")
+    for point, (position, key) in enumerate(zip(index, key_id, strict=True)):
+        if key >= len(named) or named[key] > position:
+            return point
+    return -1
+
+
 def _row_span(payload: Buffer, begin: int, end: int, wanted: int) -> tuple[int, int] | None:
     """Where the Row message of a record is; None if it has none of the wanted field."""
     found = None

@@ -13,6 +13,9 @@ from buoy_server.errors import Conflict, Malformed
 from buoy_server.ingest.body import Block
 from buoy_server.jsonvalues import clean, dumps, from_json
 
+KEY_IDS_MAX = 1 << 24
+"""Key ids from here on are damage, not keys; tables by key id would take all memory."""
+
 _INT32_MAX = (1 << 31) - 1
 _INT64_MAX = (1 << 63) - 1
 _STATES = {
@@ -136,6 +139,10 @@ def _fold_key(
     name = clean(key.name)
     if not name:
         raise Malformed("bad_record", f"Key {key.id} of writer {writer_id} has no name.")
+    if key.id >= KEY_IDS_MAX:
+        raise Malformed(
+            "bad_record", f"{key.id} is too large for a key id of writer {writer_id}: they count up."
+        )
     before = changes.names.get(writer_id, {}).get(key.id) or known.get(writer_id, {}).get(key.id)
     if before is None:
         changes.names.setdefault(writer_id, {})[key.id] = name

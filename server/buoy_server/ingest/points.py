@@ -14,13 +14,10 @@ import numpy as np
 from buoy_core import Rows
 from numpy.typing import NDArray
 
-from buoy_server.ingest.changes import Fresh
+from buoy_server.ingest.changes import KEY_IDS_MAX, Fresh
 from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.jsonvalues import dumps
 from buoy_server.metrics.store import PointColumns, TextRow
-
-_IDS_MAX = 1 << 24
-"""Key ids above this are damage, not keys."""
 
 SeriesName = tuple[bool, str, int]
 """(system, key name, rank): a series of the run before its key has an id."""
@@ -117,7 +114,7 @@ class SlotTable:
         if table is not None and len(table) >= size:
             return table
         named = max(self._names.get(writer_id, {}), default=-1) + 1
-        if size > named and not (self._lenient and size <= _IDS_MAX):
+        if size > named and not (self._lenient and size <= KEY_IDS_MAX):
             raise UnknownKey(writer_id, size - 1)
         grown = np.full(max(size, named), -1, np.int64)
         if table is not None:
