@@ -13,7 +13,8 @@ from __future__ import annotations
 import os
 from itertools import count
 
-TRAINER, DAEMON, SERVER = "trainer", "daemon", "server"
+TRAINER, DAEMON, SERVER, REMOVAL = "trainer", "daemon", "server", "removal"
+"""The programs; what a server does when it removes deleted runs is reached in another way than the rest of it."""
 
 POINTS: dict[str, tuple[tuple[str, ...], str]] = {
     # The writer's spool; visited once a segment, never for a row.
@@ -75,6 +76,9 @@ POINTS: dict[str, tuple[tuple[str, ...], str]] = {
     "ingest.after_insert": ((SERVER,), "All metrics are in; the stream's position has not moved."),
     "ingest.before_commit": ((SERVER,), "The metadata transaction is complete but not committed."),
     "ingest.after_commit": ((SERVER,), "Everything is stored; the client has no answer yet."),
+    # Removal of deleted runs.
+    "removal.after_marks": ((REMOVAL,), "SQL has forgotten the run; all of its points are still there."),
+    "removal.after_request": ((REMOVAL,), "The engine is to remove the points; nobody has seen them gone."),
 }
 
 _SIGKILL = 9

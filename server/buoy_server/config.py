@@ -30,6 +30,7 @@ class Options:
     metrics_url: str
     objects_url: str
     crashed_after_s: float = 180.0
+    removed_after_s: float = 7 * 86400.0
 
     @property
     def base_url(self) -> str:
@@ -63,6 +64,7 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         metrics_url=_url("metrics", option("metrics_url", f"chdb:///{data_dir}/metrics"), METRICS_SCHEMES),
         objects_url=_url("objects", option("objects_url", f"file://{data_dir}/objects"), OBJECTS_SCHEMES),
         crashed_after_s=_seconds("crashed-after", option("crashed_after", "180")),
+        removed_after_s=_seconds("removed-after", option("removed_after", str(7 * 86400))),
     )
 
 
@@ -81,6 +83,11 @@ def _parser() -> argparse.ArgumentParser:
         "--crashed-after",
         metavar="SECONDS",
         help="how long nothing may be heard of a machine before its running processes count as crashed (180)",
+    )
+    parser.add_argument(
+        "--removed-after",
+        metavar="SECONDS",
+        help="how long a deleted run can be restored before its data is removed (604800, a week)",
     )
     return parser
 

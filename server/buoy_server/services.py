@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from obstore.store import ObjectStore
 
 from buoy_server.config import Options
+from buoy_server.deletion.sweeper import Sweeper
 from buoy_server.events import Broadcaster
 from buoy_server.ingest.pipeline import BITS_EVENTS, BITS_STATE, Ingest
 from buoy_server.ingest.streams import Owner
@@ -15,6 +16,7 @@ from buoy_server.liveness.signs import Changed
 from buoy_server.metadata.engine import Metadata, open_metadata
 from buoy_server.metrics.engine import MetricsEngine, open_engine
 from buoy_server.metrics.reader import MetricsReader
+from buoy_server.metrics.remover import MetricsRemover
 from buoy_server.metrics.store import MetricsStore
 from buoy_server.objects import open_objects
 from buoy_server.query.history import HistoryQuery
@@ -36,6 +38,7 @@ class Services:
     summaries: Summaries
     broadcaster: Broadcaster
     pulse: Pulse
+    sweeper: Sweeper
 
     def announce(self, changed: Changed) -> None:
         """Nudges the pages of a run that has a new event."""
@@ -45,6 +48,7 @@ class Services:
         """Answers all requests that wait for something to happen, so that the server can stop."""
         self.broadcaster.close()
         self.pulse.close()
+        self.sweeper.close()
 
     def close(self) -> None:
         """Closes the stores. Nothing may be under way."""
@@ -71,7 +75,8 @@ def open_services(options: Options) -> Services:
 
     def changed(owner: Owner, rev: int, bits: int) -> None:
         pulse.upload(owner.stream_id)
-        broadcaster.publish(owner.project_name, owner.run_id, rev, bits)
+        if bits:
+            broadcaster.publish(owner.project_name, owner.run_id, rev, bits)
 
     reader = MetricsReader(engine)
     return Services(
@@ -89,6 +94,7 @@ def open_services(options: Options) -> Services:
         summaries=Summaries(reader),
         broadcaster=broadcaster,
         pulse=pulse,
+        sweeper=Sweeper(metadata, MetricsRemover(engine), options.removed_after_s),
     )
 
 

@@ -7,6 +7,7 @@ then nothing dies. Real processes throughout.
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import re
 import signal
@@ -179,3 +180,45 @@ def test_server_dies_at_each_point(tmp_path: Path) -> None:
             path = f"/api/v1/p/local:killed/keys?run={stream.info.run_id}"
             keys = server.client.get(path).json()["keys"]
             assert {key["key"]: key["n"] for key in keys} == counts_of(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_removal_dies_at_each_point(tmp_path: Path) -> None:
+    """A deleted run is neither seen again nor does it take anything of the others along, and in the end it is gone."""
+    chance = random.Random(78)
+    kept, expected = make_stream(blocks=5, rows=6, seed=0, project="removed")
+    soon = ("--removed-after", "1")
+    deleted = []
+    for number, name in enumerate(faults.reached_by(faults.REMOVAL), 1):
+        stream, _ = make_stream(blocks=5, rows=6, seed=number, project="removed")
+        deleted.append(stream)
+        with ServerProcess(tmp_path, *soon, fault=name) as server:
+            upload(server, kept, chance)
+            upload(server, stream, chance)
+            server.client.delete(f"/api/v1/p/local:removed/runs/{stream.info.run_id}").raise_for_status()
+            assert server.process.wait(60) == -signal.SIGKILL, f"{name} was never visited"
+    with ServerProcess(tmp_path, *soon) as server:
+        for stream in deleted:
+            path = f"/api/v1/p/local:removed/runs/{stream.info.run_id}"
+            wait_until(lambda path=path: server.client.get(path).json()["code"] == "no_such_run", "removal")
+        assert history_of(server, kept) == expected
+        answer = server.client.post("/api/v1/p/local:removed/runs:query", json={}).json()
+        assert answer["ids"] == [kept.info.run_id]
+    assert runs_in_engine(tmp_path) == [1]
+
+
+def runs_in_engine(folder: Path) -> list[int]:
+    """The runs that the tables have points or texts of, once the engine has done what it was told to."""
+    program = f"""
+import time, clickhouse_connect
+client = clickhouse_connect.get_client(interface="chdb", path={str(folder / "data/metrics")!r})
+ask = lambda sql: [row[0] for row in client.query(sql).result_rows]
+end = time.monotonic() + 60
+while ask("SELECT count() FROM system.mutations WHERE NOT is_done") != [0] and time.monotonic() < end:
+    time.sleep(0.05)
+print(ask("SELECT DISTINCT run FROM (SELECT run FROM points UNION ALL SELECT run FROM texts)"))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    found: list[int] = json.loads(done.stdout)
+    return found

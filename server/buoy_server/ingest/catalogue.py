@@ -24,8 +24,14 @@ _NAME_CHARACTERS_MAX = 256
 _INT64_MAX = (1 << 63) - 1
 
 
-def create_stream(metadata: Metadata, start: v1.StreamStart) -> StreamState:
-    """The stream that a StreamStart announces, with its run, attempt and project made if needed."""
+def create_stream(metadata: Metadata, start: v1.StreamStart, now_us: int) -> StreamState:
+    """The stream that a StreamStart announces, with its run, attempt and project made if needed.
+
+    Args:
+        metadata: The database.
+        start: What the daemon says of the stream.
+        now_us: The server's time.
+    """
     stream_id = start.stream_id.hex()
     started_us = min(start.time_unix_us, _INT64_MAX)
     source = path_name(start.branch.run_id) if start.HasField("branch") else ""
@@ -50,7 +56,7 @@ def create_stream(metadata: Metadata, start: v1.StreamStart) -> StreamState:
             "host": clean(start.host),
             "daemon_version": clean(start.daemon_version),
             "started_us": started_us,
-            "seen_us": 0,
+            "seen_us": now_us,
         }
         connection.execute(
             metadata.upsert(STREAMS).values(stream).on_conflict_do_nothing(index_elements=["stream_id"])
@@ -163,11 +169,13 @@ def _run(
         "parent": "",
         "parent_us": 0,
     }
-    connection.execute(
-        metadata.upsert(RUNS).values(fresh).on_conflict_do_nothing(index_elements=["project", "run_id"])
-    )
-    found = select(RUNS.c.id).where(RUNS.c.project == project, RUNS.c.run_id == run_id)
-    run = int(connection.execute(found).scalar_one())
+    made = metadata.upsert(RUNS).values(fresh).on_conflict_do_nothing(index_elements=["project", "run_id"])
+    found = select(RUNS.c.id).where(RUNS.c.project == project, RUNS.c.run_id == run_id).with_for_update()
+    run = None
+    while run is None:
+        # A deleted run of that name may just be losing it: then it is gone once its row can be locked.
+        connection.execute(made)
+        run = connection.execute(found).scalar_one_or_none()
     if parent:
         # A later attempt, which says nothing of the fork, may have come first.
         fork = {
@@ -176,7 +184,7 @@ def _run(
             "parent_us": min(start.branch.attempt_unix_us, _INT64_MAX),
         }
         connection.execute(update(RUNS).where(RUNS.c.id == run, RUNS.c.parent == "").values(fork))
-    return run
+    return int(run)
 
 
 def path_name(name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from buoy_core import faults
@@ -16,6 +16,7 @@ from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.catalogue import next_rev
 from buoy_server.ingest.changes import Changes
 from buoy_server.ingest.run_state import apply_run
+from buoy_server.ingest.streams import StreamState
 from buoy_server.metadata.engine import Metadata, digest
 from buoy_server.metadata.schema import (
     ATTEMPTS,
@@ -23,6 +24,7 @@ from buoy_server.metadata.schema import (
     GAPS,
     METRIC_DEFS,
     PROJECTS,
+    RUNS,
     SERIES,
     STREAMS,
     SUMMARY_VALUES,
@@ -30,32 +32,55 @@ from buoy_server.metadata.schema import (
 )
 
 
-def commit(metadata: Metadata, addition: Addition) -> int:
-    """Stores an addition.
+@dataclass(frozen=True)
+class Committed:
+    """The project's new revision, and what is known of the run: whether it is deleted, and its data removed."""
 
-    Returns:
-        The project's new revision.
+    rev: int
+    deleted: bool
+    removed: bool
+
+
+def commit(metadata: Metadata, addition: Addition) -> Committed:
+    """Stores an addition; of one to a run whose data is removed only how far the stream is.
 
     Raises:
         Busy: Another replica has moved the stream meanwhile; nothing is stored, the client sends again.
     """
     with metadata.write() as connection:
-        rev = _commit(metadata, connection, addition)
+        committed = _commit(metadata, connection, addition)
         faults.point("ingest.before_commit")
     faults.point("ingest.after_commit")
-    return rev
+    return committed
 
 
-def _commit(metadata: Metadata, connection: Connection, addition: Addition) -> int:
-    owner, changes = addition.owner, addition.changes
+def pass_over(metadata: Metadata, state: StreamState, next_seq: int) -> None:
+    """Moves the position of a stream whose run's data is removed; raises Busy as `commit` does."""
+    with metadata.write() as connection:
+        _move(connection, state, next_seq=next_seq)
+
+
+def _move(connection: Connection, state: StreamState, **values: int | None) -> None:
     moved = connection.execute(
         update(STREAMS)
-        .where(STREAMS.c.id == owner.stream, STREAMS.c.next_seq == addition.state.next_seq)
-        .values(next_seq=changes.next_seq, rank=addition.rank)
+        .where(STREAMS.c.id == state.owner.stream, STREAMS.c.next_seq == state.next_seq)
+        .values(values)
     )
     if moved.rowcount != 1:
         raise Busy("stream_moved", "Another server works on this stream; send again.")
+
+
+def _commit(metadata: Metadata, connection: Connection, addition: Addition) -> Committed:
+    owner, changes = addition.owner, addition.changes
+    _move(connection, addition.state, next_seq=changes.next_seq, rank=addition.rank)
     rev = next_rev(connection, owner.project)
+    run = connection.execute(
+        select(RUNS.c.deleted_us, RUNS.c.removed_us).where(RUNS.c.id == owner.run).with_for_update()
+    ).one()
+    if run.removed_us is not None:
+        # The points have been inserted before anybody could know: they are to be looked for once more.
+        connection.execute(update(RUNS).where(RUNS.c.id == owner.run).values(leftover=RUNS.c.leftover + 1))
+        return Committed(rev, deleted=True, removed=True)
     activity = case((PROJECTS.c.activity_us < changes.last_us, changes.last_us), else_=PROJECTS.c.activity_us)
     connection.execute(update(PROJECTS).where(PROJECTS.c.id == owner.project).values(activity_us=activity))
     _store_names(metadata, connection, owner.stream, changes)
@@ -69,7 +94,7 @@ def _commit(metadata: Metadata, connection: Connection, addition: Addition) -> i
     _store_metrics(metadata, connection, owner.run, changes)
     _store_summary(metadata, connection, addition)
     apply_run(metadata, connection, addition, rev)
-    return rev
+    return Committed(rev, deleted=run.deleted_us is not None, removed=False)
 
 
 def _store_names(metadata: Metadata, connection: Connection, stream: int, changes: Changes) -> None:

@@ -21,8 +21,8 @@ from buoy_server.errors import Malformed
 from buoy_server.ingest import catalogue
 from buoy_server.ingest.addition import Addition, SeriesTally
 from buoy_server.ingest.body import Block, read_body
-from buoy_server.ingest.changes import Changes
-from buoy_server.ingest.commit import commit
+from buoy_server.ingest.changes import Changes, select_fresh
+from buoy_server.ingest.commit import Committed, commit, pass_over
 from buoy_server.ingest.points import text_rows
 from buoy_server.ingest.prepare import Prepared, prepare
 from buoy_server.ingest.statistics import tallies
@@ -34,7 +34,8 @@ from buoy_server.storage import Storage
 BITS_METRICS, BITS_STATE, BITS_CONFIG, BITS_SYSTEM, BITS_EVENTS = 1, 2, 4, 32, 64
 
 Listener = Callable[[Owner, int, int], None]
-"""Told about each upload that changed something: whose it was, the project's new revision, what changed (bits)."""
+"""Told about each upload that changed something: whose it was, the project's new revision, what changed (bits); of a
+deleted run nothing that anybody could see, 0."""
 
 
 @dataclass
@@ -67,6 +68,11 @@ class Ingest:
         with self.metadata.read() as connection:
             return load_position(connection, stream_id)
 
+    def is_deleted(self, stream_id: str) -> bool:
+        """Whether the run of a stream that has just been appended to is deleted."""
+        state = self._streams.get(stream_id)
+        return state is not None and state.deleted
+
     def append(self, stream_id: str, body: bytes) -> int:
         """Stores the new records of an upload durably.
 
@@ -90,23 +96,39 @@ class Ingest:
 
     def _append(self, stream_id: str, blocks: list[Block]) -> int:
         state = self._load(stream_id)
+        if state is not None and state.removed:
+            return self._pass_over(state, blocks)
         prepared = prepare(blocks, state)
         if prepared is None:
             return state.next_seq if state else 0
         if state is None:
             state = self._create(stream_id, prepared.changes)
         try:
-            rev = self._store(state, prepared)
+            committed = self._store(state, prepared)
         except BaseException:
             # Whatever was inserted is found by its sequences when the records come again.
             self._streams.drop(stream_id)
             raise
         state.next_seq, state.rank, state.ranks = prepared.changes.next_seq, prepared.rank, prepared.ranks
         state.names, state.gaps = prepared.names, prepared.gaps
+        state.deleted, state.removed = committed.deleted, committed.removed
         self._streams.put(state)
         self.counters.points += len(prepared.points.slot)
-        self.listener(state.owner, rev, changed_bits(prepared))
+        self.listener(state.owner, committed.rev, 0 if committed.deleted else changed_bits(prepared))
         return state.next_seq
+
+    def _pass_over(self, state: StreamState, blocks: list[Block]) -> int:
+        """Acknowledges what belongs to a run whose data is removed: its daemon would send it for ever."""
+        _, next_seq = select_fresh(blocks, state.next_seq)
+        if next_seq != state.next_seq:
+            try:
+                pass_over(self.metadata, state, next_seq)
+            except BaseException:
+                self._streams.drop(state.owner.stream_id)
+                raise
+            state.next_seq = next_seq
+        self._streams.put(state)
+        return next_seq
 
     def _load(self, stream_id: str) -> StreamState | None:
         state = self._streams.get(stream_id)
@@ -121,11 +143,11 @@ class Ingest:
         if changes.start is None:
             raise Malformed("no_stream_start", "The stream's first record is not a StreamStart.")
         catalogue.check_start(changes.start, stream_id)
-        state = catalogue.create_stream(self.metadata, changes.start)
+        state = catalogue.create_stream(self.metadata, changes.start, time.time_ns() // 1000)
         faults.point("ingest.after_stream")
         return state
 
-    def _store(self, state: StreamState, prepared: Prepared) -> int:
+    def _store(self, state: StreamState, prepared: Prepared) -> Committed:
         catalogue.resolve_keys(self.metadata, state, prepared.key_names())
         faults.point("ingest.before_insert")
         self._insert(state, prepared)

@@ -50,6 +50,8 @@ class StreamState:
         ranks: Rank of each writer.
         names: Key names of each writer by key id.
         keys: Catalogue ids of names, for (system, name).
+        deleted: The run is deleted: what comes is stored, and nobody is shown it.
+        removed: Its data is removed too: what comes is acknowledged, and not stored.
     """
 
     owner: Owner
@@ -60,6 +62,8 @@ class StreamState:
     ranks: dict[str, int] = field(default_factory=dict)
     names: dict[str, dict[int, str]] = field(default_factory=dict)
     keys: dict[tuple[bool, str], int] = field(default_factory=dict)
+    deleted: bool = False
+    removed: bool = False
 
     @property
     def replays(self) -> bool:
@@ -120,7 +124,15 @@ def load_position(connection: Connection, stream_id: str) -> int:
 def load_state(connection: Connection, stream_id: str) -> StreamState | None:
     """Reads a stream from SQL."""
     row = connection.execute(
-        select(STREAMS, RUNS.c.run_id, PROJECTS.c.id.label("project"), PROJECTS.c.entity, PROJECTS.c.name)
+        select(
+            STREAMS,
+            RUNS.c.run_id,
+            RUNS.c.deleted_us,
+            RUNS.c.removed_us,
+            PROJECTS.c.id.label("project"),
+            PROJECTS.c.entity,
+            PROJECTS.c.name,
+        )
         .join(RUNS, RUNS.c.id == STREAMS.c.run)
         .join(PROJECTS, PROJECTS.c.id == RUNS.c.project)
         .where(STREAMS.c.stream_id == stream_id)
@@ -133,7 +145,14 @@ def load_state(connection: Connection, stream_id: str) -> StreamState | None:
     gaps = connection.execute(
         select(func.count()).select_from(GAPS).where(GAPS.c.stream == row.id)
     ).scalar_one()
-    state = StreamState(owner, row.next_seq, row.rank, gaps=bool(gaps))
+    state = StreamState(
+        owner,
+        row.next_seq,
+        row.rank,
+        gaps=bool(gaps),
+        deleted=row.deleted_us is not None,
+        removed=row.removed_us is not None,
+    )
     for writer in connection.execute(
         select(WRITERS.c.writer_id, WRITERS.c.rank).where(WRITERS.c.stream == row.id)
     ):

@@ -125,10 +125,14 @@ def mark_back(metadata: Metadata, stream: int, now_us: int) -> Changed | None:
         return tell(connection, row.run, Notice("machine_back", "info", text, details), now_us)
 
 
-def tell(connection: Connection, run: int, notice: Notice, now_us: int) -> Changed:
-    """Adds an event of the server's own to a run, and brings the run's state up to date."""
+def tell(connection: Connection, run: int, notice: Notice, now_us: int) -> Changed | None:
+    """Adds an event of the server's own to a run, and brings the run's state up to date.
+
+    Returns:
+        What changed; None if nobody is shown it, because the run is deleted.
+    """
     owner = connection.execute(
-        select(RUNS.c.run_id, PROJECTS.c.id, PROJECTS.c.entity, PROJECTS.c.name)
+        select(RUNS.c.run_id, RUNS.c.deleted_us, PROJECTS.c.id, PROJECTS.c.entity, PROJECTS.c.name)
         .join(PROJECTS, PROJECTS.c.id == RUNS.c.project)
         .where(RUNS.c.id == run)
     ).one()
@@ -136,6 +140,8 @@ def tell(connection: Connection, run: int, notice: Notice, now_us: int) -> Chang
     row = {"run": run, "time_us": now_us, "level": notice.level, "code": notice.code, "text": notice.text}
     connection.execute(NOTICES.insert().values(row | {"details": json.dumps(notice.details)}))
     refresh_run(connection, run, rev)
+    if owner.deleted_us is not None:
+        return None
     return Changed(f"{owner.entity}:{owner.name}", owner.run_id, rev)
 
 

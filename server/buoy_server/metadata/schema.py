@@ -51,7 +51,7 @@ RUNS = Table(
     Column("deleted_us", BigInteger),
     Column("removed_us", BigInteger),
     *_big("leftover"),
-    Column("kept_below", BigInteger),
+    *_text("kept"),
 )
 
 ATTEMPTS = Table(

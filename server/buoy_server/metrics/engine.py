@@ -71,6 +71,11 @@ class MetricsEngine:
         with self._guard.insert(token) as salted:
             yield salted
 
+    def rewriting(self) -> None:
+        """Somebody has parts rewritten, which the engine does in its own time."""
+        if self._guard is not None:
+            self._guard.watch_rewriting()
+
     def close(self) -> None:
         """Closes all clients; the embedded engine ends with the last one."""
         if self._guard is not None:

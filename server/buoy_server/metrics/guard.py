@@ -6,6 +6,7 @@ parts that a merge has replaced for eight minutes. So here
 
 - merges stop, those under way too, while the disk has less room than a margin;
 - after each insert, and while the engine is in use, the count is looked at: nobody hears that points are stored before;
+  to remove points is to rewrite parts, so the engine is in use until that is done;
 - if it has moved, the tables are mended, and whoever was inserting is told to come again (parts.py).
 
 A ClickHouse server reports failed writes itself and needs no guard.
@@ -58,6 +59,8 @@ class WriteGuard:
         self._salt = secrets.token_hex(4)
         self._stopped = False
         self._used_at = float("-inf")
+        # A removal that was asked for earlier goes on by itself.
+        self._rewriting = True
         self._failed_writes = self._count_failed()
         # An earlier process may have left something to mend.
         self._broken = True
@@ -70,6 +73,11 @@ class WriteGuard:
         self._closing.set()
         self._thread.join()
         self._client.close()
+
+    def watch_rewriting(self) -> None:
+        """Parts are rewritten from now on: looks until the engine has done all of it."""
+        self._used_at = time.monotonic()
+        self._rewriting = True
 
     @contextmanager
     def insert(self, token: str) -> Iterator[str]:
@@ -105,6 +113,7 @@ class WriteGuard:
     def _run(self) -> None:
         while not self._closing.wait(LOOK_S):
             try:
+                self._follow_rewriting()
                 in_use = time.monotonic() - self._used_at < IN_USE_S
                 low = self._is_low() or (in_use and not self._can_grow())
                 if low != self._stopped:
@@ -113,6 +122,12 @@ class WriteGuard:
                     self._verify()
             except (ClickHouseError, OSError, RuntimeError) as error:
                 _log.warning("the metrics cannot be looked after now: %s", str(error).splitlines()[0])
+
+    def _follow_rewriting(self) -> None:
+        if self._rewriting:
+            self._used_at = time.monotonic()
+            rows = self._client.query("SELECT count() FROM system.mutations WHERE NOT is_done").result_rows
+            self._rewriting = bool(rows[0][0])
 
     def _is_low(self) -> bool:
         status = os.statvfs(self._folder)

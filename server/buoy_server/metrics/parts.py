@@ -1,8 +1,9 @@
 """Finds parts of the embedded engine's tables that are shorter on the disk than they should be, and mends the tables.
 
-A part that an insert has made is dropped: its points come again. What a merged part was made of is still there for
-eight minutes. It gets a second name at once, comes back when the disk takes what is written, and loses that name when
-it is back and whole. The engine, too, takes broken parts out when it starts, and what they were made of in their place.
+A part that an insert has made is dropped: its points come again. One that comes from a merge, or from the removal of
+points, was made of others, which are still there for eight minutes. They get a second name at once, come back when the
+disk takes what is written, and lose that name when they are back and whole. The engine, too, takes broken parts out
+when it starts, and what they were made of in their place.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def mend(client: Client) -> None:
         for source in sources:
             _keep(source)
     for part in broken:
-        if part.level > 0:
+        if part.level > 0 or _sources(part, parts):
             _probe(Path(part.path).parent)
         client.command(f"ALTER TABLE {part.table} DROP PART '{part.name}'")
     for table, folder in _kept(client):
@@ -126,10 +127,10 @@ def _sources(merged: _Part, parts: list[_Part]) -> list[_Part]:
 
 
 def _outcome(part: _Part, sources: list[_Part]) -> str:
-    if part.level == 0:
-        return "its points come again"
     if sources:
         return f"{', '.join(source.name for source in sources)}, which it was made of, come back"
+    if part.level == 0:
+        return "its points come again"
     return (
         "what it was made of is gone too: its points are lost here, the run folders of each machine have them"
     )

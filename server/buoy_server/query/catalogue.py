@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
 from buoy_server.errors import Missing
 from buoy_server.jsonvalues import clean
 from buoy_server.metadata.engine import digest
 from buoy_server.metadata.schema import KEYS, METRIC_DEFS, PROJECTS, RUNS, SERIES
-from buoy_server.query.lineage import Lineage, belongs, lineages_of
+from buoy_server.query.lineage import Lineage, belongs, lineages_of, needed, needs_of_forks
 
 _IN_MAX = 500
 
@@ -55,7 +55,23 @@ def find_run(connection: Connection, project: Project, run_id: str) -> Row[tuple
     """A run's row.
 
     Raises:
-        Missing: The project has no such run.
+        Missing: The project has no such run, or it is deleted.
+    """
+    row = find_deleted_or_not(connection, project, run_id)
+    if row.deleted_us is not None:
+        raise Missing(
+            "run_deleted",
+            f"Run {run_id} of {project.path} is deleted. Until its data is removed it can be restored.",
+            deleted_us=row.deleted_us,
+        )
+    return row
+
+
+def find_deleted_or_not(connection: Connection, project: Project, run_id: str) -> Row[tuple[object, ...]]:
+    """A run's row, also that of a deleted one.
+
+    Raises:
+        Missing: The project has no such run, or its data is removed.
     """
     row = connection.execute(
         select(RUNS).where(RUNS.c.project == project.id, RUNS.c.run_id == clean(run_id))
@@ -71,7 +87,9 @@ def list_projects(connection: Connection) -> list[dict[str, object]]:
     counts = {
         row.project: (row.runs, row.live)
         for row in connection.execute(
-            select(RUNS.c.project, func.count().label("runs"), live.label("live")).group_by(RUNS.c.project)
+            select(RUNS.c.project, func.count().label("runs"), live.label("live"))
+            .where(RUNS.c.deleted_us.is_(None))
+            .group_by(RUNS.c.project)
         )
     }
     found = []
@@ -95,11 +113,13 @@ def list_projects(connection: Connection) -> list[dict[str, object]]:
 def runs_by_id(
     connection: Connection, project: Project, run_ids: Sequence[str]
 ) -> dict[str, tuple[int, int]]:
-    """Id in SQL and start in microseconds of runs, by their run ids; unknown ones are left out."""
+    """Id in SQL and start in microseconds of runs, by their run ids; unknown and deleted ones are left out."""
     found = {}
     for part in _parts(list(dict.fromkeys(run_ids))):
         chosen = select(RUNS.c.run_id, RUNS.c.id, RUNS.c.started_us).where(
-            RUNS.c.project == project.id, RUNS.c.run_id.in_([clean(run_id) for run_id in part])
+            RUNS.c.project == project.id,
+            RUNS.c.run_id.in_([clean(run_id) for run_id in part]),
+            RUNS.c.deleted_us.is_(None),
         )
         found.update({row.run_id: (row.id, row.started_us) for row in connection.execute(chosen)})
     return found
@@ -147,8 +167,10 @@ def list_keys(
         .distinct()
     )
     if run is not None:
-        mine = belongs(run, lineages_of(connection, [run]).get(run, Lineage()))
-        chosen, ranks = chosen.where(mine), ranks.where(mine)
+        shown = belongs(run, lineages_of(connection, [run]).get(run, Lineage()))
+    else:
+        shown = _of_living_runs(connection, project)
+    chosen, ranks = chosen.where(shown), ranks.where(shown)
     ranks_of: dict[int, list[int]] = defaultdict(list)
     for row in connection.execute(ranks.order_by(SERIES.c.rank)):
         ranks_of[row.key].append(row.rank)
@@ -170,9 +192,18 @@ def list_keys(
     return found
 
 
+def _of_living_runs(connection: Connection, project: Project) -> ColumnElement[bool]:
+    """Whether a row of `series` is of a run that is not deleted, or of a deleted one and a fork has some of it."""
+    deleted = select(RUNS.c.id).where(RUNS.c.project == project.id, RUNS.c.deleted_us.is_not(None))
+    living = SERIES.c.run.not_in(deleted)
+    if connection.execute(deleted.limit(1)).first() is None:
+        return living
+    return or_(living, needed(needs_of_forks(connection, project.id, deleted_too=False)))
+
+
 def _step_metrics(connection: Connection, project: Project, run: int | None) -> dict[str, str]:
     chosen = select(METRIC_DEFS.c.name, METRIC_DEFS.c.definition).join(RUNS, RUNS.c.id == METRIC_DEFS.c.run)
-    chosen = chosen.where(RUNS.c.project == project.id).order_by(RUNS.c.id)
+    chosen = chosen.where(RUNS.c.project == project.id, RUNS.c.deleted_us.is_(None)).order_by(RUNS.c.id)
     if run is not None:
         chosen = chosen.where(RUNS.c.id == run)
     definitions = {row.name: json.loads(row.definition) for row in connection.execute(chosen)}

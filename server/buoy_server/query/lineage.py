@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, tuple_
 
 from buoy_server.metadata.schema import ATTEMPTS, RUNS, SERIES
 from buoy_server.metrics.selection import STEP_MIN, Inherited, Limit
@@ -97,6 +97,60 @@ def belongs(run: int, line: Lineage) -> ColumnElement[bool]:
         and_(SERIES.c.run == item.source, SERIES.c.first_step < item.below) for item in line.inherited
     ]
     return or_(SERIES.c.run == run, *borrowed)
+
+
+def name_when_removed(run_id: str, row: int) -> str:
+    """The name that a run has once its data is removed: no run can have it, so the id is free again."""
+    return f"{run_id}#{row}"
+
+
+def id_of(parent: str) -> str:
+    """The id of a fork's parent as it was, also if that is removed."""
+    return parent.partition("#")[0]
+
+
+Needs = Mapping[int, Mapping[int, int]]
+"""What forks have of other runs: for each run and attempt of it the step below which it is needed."""
+
+
+def needs_of_forks(connection: Connection, project: int, *, deleted_too: bool) -> Needs:
+    """What the forks of a project have of their ancestors.
+
+    Args:
+        connection: To the metadata.
+        project: Its id.
+        deleted_too: Count the forks that are deleted and could be brought back.
+    """
+    gone = RUNS.c.removed_us if deleted_too else RUNS.c.deleted_us
+    forks = select(RUNS.c.id).where(RUNS.c.project == project, RUNS.c.parent != "", gone.is_(None))
+    lines = lineages_of(connection, connection.execute(forks).scalars())
+    inherited = [item for line in lines.values() for item in line.inherited]
+    return needs(inherited, _attempts(connection, {item.source for item in inherited}))
+
+
+def needs(inherited: Iterable[Inherited], attempts: Mapping[int, Sequence[Attempt]]) -> Needs:
+    """The rule: of each attempt, what lies below the highest end that any fork has for it."""
+    found: dict[int, dict[int, int]] = defaultdict(dict)
+    for item in inherited:
+        ends = {limit.attempt: limit.step for limit in item.limits}
+        for attempt in attempts.get(item.source, ()):
+            end = min(item.below, ends.get(attempt.attempt, item.below))
+            if attempt.first_step is not None and attempt.first_step < end:
+                known = found[item.source].get(attempt.attempt, end)
+                found[item.source][attempt.attempt] = max(known, end)
+    return found
+
+
+def needed(found: Needs) -> ColumnElement[bool]:
+    """Whether a row of `series` has something that a fork needs."""
+    return or_(
+        false(),
+        *(
+            and_(SERIES.c.run == run, SERIES.c.attempt == attempt, SERIES.c.first_step < end)
+            for run, ends in found.items()
+            for attempt, end in ends.items()
+        ),
+    )
 
 
 def superseded(run: int, attempts: Sequence[Attempt]) -> tuple[Limit, ...]:

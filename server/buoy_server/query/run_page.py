@@ -12,6 +12,7 @@ from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.liveness.stops import describe_stop
 from buoy_server.metadata.schema import ATTEMPTS, EVENTS, GAPS, METRIC_DEFS, NOTICES, STREAMS, WRITERS
 from buoy_server.query.catalogue import Project, find_run
+from buoy_server.query.lineage import id_of
 from buoy_server.query.summaries import Summaries
 
 _EVENTS_MAX = 1000
@@ -56,7 +57,7 @@ def describe_run(
             )
         ],
         "metadata": _metadata(run.metadata),
-        "fork": {"run": run.parent, "step": run.parent_step} if run.parent else None,
+        "fork": {"run": id_of(run.parent), "step": run.parent_step} if run.parent else None,
         "attempts": [{"attempt": ordinals[number]} | about for number, about in attempts],
         "stop": describe_stop(connection, run.id, attempts[-1][0]) if attempts else None,
         "machines": _machines(connection, run.id, ordinals),

@@ -57,7 +57,8 @@ def list_runs(
     matches = compile_filter(request.filter)
     columns = [check_key(column) for column in request.columns]
     asked = keys_of(request.filter) | {check_key(key) for key, _ in request.sort}
-    rows = list(connection.execute(select(RUNS).where(RUNS.c.project == project.id)))
+    living = select(RUNS).where(RUNS.c.project == project.id, RUNS.c.deleted_us.is_(None))
+    rows = list(connection.execute(living))
     lookups = {
         row.id: lookup for row, lookup in zip(rows, _lookups(connection, summaries, rows, asked), strict=True)
     }

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from buoy_server.errors import Busy, Conflict, Malformed, Missing, StorageTrouble, TooLarge
 from buoy_server.services import Services
-from buoy_server.web import about, control, history, live, panels, reading, static, uploads
+from buoy_server.web import about, control, deletion, history, live, panels, reading, static, uploads
 from buoy_server.web.auth import TokenGate
 from buoy_server.web.problems import http_error, problem, refused, unexpected
 
@@ -25,7 +25,10 @@ _API = [
     Route("/openapi.json", about.openapi),
     Route("/api/v1/projects", reading.projects),
     Route("/api/v1/p/{project}/runs:query", reading.runs, methods=["POST"]),
+    Route("/api/v1/p/{project}/runs:deleted", deletion.deleted),
     Route("/api/v1/p/{project}/runs/{run}", reading.run),
+    Route("/api/v1/p/{project}/runs/{run}", deletion.delete, methods=["DELETE"]),
+    Route("/api/v1/p/{project}/runs/{run}/restore", deletion.restore, methods=["POST"]),
     Route("/api/v1/p/{project}/runs/{run}/stop", control.stop, methods=["POST"]),
     Route("/api/v1/p/{project}/runs/{run}/history", history.history),
     Route("/api/v1/p/{project}/keys", reading.keys),
@@ -68,10 +71,10 @@ def make_app(services: Services, token: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         services.broadcaster.start(asyncio.get_running_loop())
         app.state.room = uploads.Room()
-        pulse = asyncio.create_task(services.pulse.run())
+        tasks = [asyncio.create_task(services.pulse.run()), asyncio.create_task(services.sweeper.run())]
         yield
-        services.pulse.close()
-        await pulse
+        services.end_waiting()
+        await asyncio.gather(*tasks)
 
     app = Starlette(
         routes=[*_API, *_PAGES],

@@ -75,7 +75,7 @@ PROBLEM = _named(
     "What went wrong (RFC 9457). `code` is for programs, `detail` for people.",
     _object(
         {"type": TEXT, "title": TEXT, "status": INT, "code": TEXT, "detail": TEXT},
-        {"next_seq": COUNT, "block": COUNT, "offset": COUNT},
+        {"next_seq": COUNT, "block": COUNT, "offset": COUNT, "deleted_us": COUNT},
     ),
 )
 _STATE = _named(
@@ -203,6 +203,20 @@ STOP_WISH = _named(
     "How the request comes, and by whom, as far as the client says.",
     _object({}, {"via": _one_of(tuple(VIAS)), "by": {"type": "string", "maxLength": BY_CHARACTERS_MAX}}),
 )
+BY: Schema = {"type": "string", "maxLength": BY_CHARACTERS_MAX}
+_WHEN_REMOVED = {"deleted_us": COUNT, "removed_us": COUNT}
+DELETION = _named(
+    "Deletion",
+    "When a run was deleted, and when its data is removed at the earliest: later, if something still arrives. Null if "
+    "it is not deleted.",
+    _object({"run": TEXT} | {name: _or_null(schema) for name, schema in _WHEN_REMOVED.items()}),
+)
+_DELETED_RUN = _named(
+    "DeletedRun",
+    "A run that is deleted and can be restored.",
+    _object({"id": TEXT, "name": TEXT, "state": _STATE, "created_us": COUNT} | _WHEN_REMOVED),
+)
+DELETED = _object({"epoch": COUNT, "rev": COUNT, "runs": _list(_DELETED_RUN)})
 _MACHINE = _named(
     "Machine",
     "A machine of an attempt: when the server last heard of it, and since when it counts as missing.",
@@ -355,6 +369,11 @@ _PANEL_ANSWER = _named(
 SERIES = _object({"epoch": COUNT, "rev": COUNT, "panels": _list(_PANEL_ANSWER)})
 
 POSITION = _object({"next_seq": COUNT})
+ACKNOWLEDGED = _named(
+    "Acknowledged",
+    "Everything below `next_seq` is stored. `deleted`: the run is deleted, so nobody is shown it.",
+    _object({"next_seq": COUNT}, {"deleted": FLAG}),
+)
 
 STREAM_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _STREAM_IDS = _list(STREAM_ID, maxItems=STREAMS_MAX)

@@ -15,7 +15,7 @@ from buoy_server.errors import Busy, Malformed, Refused
 from buoy_server.services import Services
 from buoy_server.web.answers import JSONAnswer, read_body
 from buoy_server.web.operations import Operation, json_of
-from buoy_server.web.shapes import BINARY, POSITION
+from buoy_server.web.shapes import ACKNOWLEDGED, BINARY, POSITION
 
 BODY_BYTES_MAX = BLOCK_RAW_BYTES_MAX + BLOCK_HEADER_BYTES + (1 << 20)
 
@@ -45,7 +45,7 @@ async def position(request: Request) -> Response:
     "Blocks as they stand in the log; docs/format.md has them",
     path=("stream",),
     body={"application/vnd.buoy.blocks": BINARY},
-    answers=json_of(POSITION),
+    answers=json_of(ACKNOWLEDGED),
     problems=(400, 409, 413, 503),
 )
 async def append(request: Request) -> Response:
@@ -60,7 +60,9 @@ async def append(request: Request) -> Response:
     except Refused:
         services.ingest.counters.refused += 1
         raise
-    return JSONAnswer({"next_seq": next_seq})
+    # Said, because whoever goes on with a deleted run would wait for it to appear.
+    deleted = {"deleted": True} if services.ingest.is_deleted(stream_id) else {}
+    return JSONAnswer({"next_seq": next_seq} | deleted)
 
 
 class Room:
