@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { belowBase, parseRoute, type Route, routeHref } from "../src/state/router.ts";
-import { parseRange } from "../src/state/run.ts";
+import { parseRange } from "../src/state/view.ts";
 
 describe("router", () => {
   it.each<[string, Route]>([

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { MetricKey, RunColumns } from "../src/data/types.ts";
 import { cell, isTree, show } from "../src/data/values.ts";
 import { chooseMetrics, tableOf } from "../src/state/runs.ts";
-import { matcher } from "../src/views/charts.tsx";
+import { matcher } from "../src/state/sections.ts";
 import { snippet } from "../src/views/projects.tsx";
 import { lasted } from "../src/views/runs.tsx";
 
@@ -93,10 +93,10 @@ describe("runs table", () => {
 describe("words", () => {
   it("filter as a regular expression, or as text when it is not one", () => {
     const keys = ["train/loss", "val/loss", "lr(0)"];
-    expect(keys.filter(matcher("^train|lr"))).toEqual(["train/loss", "lr(0)"]);
-    expect(keys.filter(matcher("lr("))).toEqual(["lr(0)"]);
-    expect(keys.filter(matcher("LOSS"))).toHaveLength(2);
-    expect(keys.filter(matcher(""))).toHaveLength(3);
+    expect(keys.filter(matcher("^train|lr").test)).toEqual(["train/loss", "lr(0)"]);
+    expect(keys.filter(matcher("lr(").test)).toEqual(["lr(0)"]);
+    expect(keys.filter(matcher("LOSS").test)).toHaveLength(2);
+    expect(keys.filter(matcher("").test)).toHaveLength(3);
   });
 
   it("name the server in the first script unless it is the one everybody tries", () => {
