@@ -142,6 +142,8 @@ export interface PanelQuery {
   have: Record<string, number>;
   system: boolean;
   attempts: "latest" | "all";
+  /** How ranks become one series; without it each rank is one. */
+  ranks?: string;
 }
 
 /** Bits of a nudge: what of a run has changed. */

@@ -1,6 +1,8 @@
 /**
- * The charts of one page: which are in view, what each shows, and one series:query for all that are out of date.
- * Plans (typed arrays) are plain fields; a revision signal per panel tells its view to repaint.
+ * The charts of one page: which are in view, of which runs, what each shows, and one series:query for all that is
+ * out of date. What is held is held by panel and run, so that showing or hiding a run asks for that run at most, and
+ * news of one run ask for nothing of the others. Plans (typed arrays) are plain fields; a revision signal per panel
+ * tells its view to repaint.
  */
 import { effect, type Signal, signal } from "@preact/signals";
 import { ApiError, api } from "../data/api.ts";
@@ -12,32 +14,51 @@ import { Scheduler } from "./scheduler.ts";
 
 /** Columns of a bucket that a line chart draws or tells. */
 const COLUMNS = ["n", "min", "max", "last", "mean"];
-/** Plans of panels out of view that are kept for scrolling back. */
-const KEPT_MAX = 96;
+/** Panels out of view, and series in them, that are kept for scrolling back. */
+const KEPT_PANELS_MAX = 96;
+const KEPT_SERIES_MAX = 6000;
 const FEW_SERIES = 20;
+const PIXELS_MAX = 4096;
 
-export interface Panel {
-  readonly id: number;
-  readonly key: string;
-  plan: Plan | null;
-  /** Series as they came, so that `unchanged` can stand for them. */
+/** What is held of one run in one panel. */
+interface Held {
+  /** Axis of `series`: those of another one cannot be drawn together with the new ones. */
+  readonly x: XKind;
+  /** As they came, so that `unchanged` can stand for them. */
   series: readonly Series[];
   /** Out of date against the server, the window or the size. */
   stale: boolean;
   /** Revision of `series`; null when they are of another window or size, so that none may stand for a new one. */
   rev: number | null;
+}
+
+export interface Panel {
+  readonly id: number;
+  readonly key: string;
+  plan: Plan | null;
+  readonly held: Map<string, Held>;
   px: number;
   readonly revision: Signal<number>;
+  /** True while an answer is awaited that the panel has nothing to show before. */
+  readonly waiting: Signal<boolean>;
   readonly error: Signal<string | null>;
   /** Values that the log axis of the drawn chart cannot show. */
   readonly hidden: Signal<number>;
 }
 
 export interface PanelsView {
+  /** In the order in which their lines are drawn. */
+  readonly runs: readonly string[];
   readonly x: XKind;
   readonly range: Range | null;
   /** Whether what later attempts have superseded is shown too. */
   readonly superseded: boolean;
+}
+
+export interface PanelsOptions {
+  readonly system: boolean;
+  /** How the ranks of a key become one line; null = a line for each. */
+  readonly reduction?: (key: string) => string | null;
 }
 
 export class Panels {
@@ -46,19 +67,20 @@ export class Panels {
   private readonly scheduler: Scheduler;
   private readonly abort = new AbortController();
   private readonly stopWatching: () => void;
-  private view: PanelsView = { x: "step", range: null, superseded: false };
+  private view: PanelsView = { runs: [], x: "step", range: null, superseded: false };
   private asked = false;
   /** Largest step seen in any answer. */
   readonly lastStep = signal<number | null>(null);
 
   private readonly project: string;
-  readonly run: string;
-  private readonly system: boolean;
+  /** What charts that share a crosshair have in common, besides their x axis. */
+  readonly scope: string;
+  private readonly options: PanelsOptions;
 
-  constructor(project: string, run: string, system: boolean) {
+  constructor(project: string, scope: string, options: PanelsOptions) {
     this.project = project;
-    this.run = run;
-    this.system = system;
+    this.scope = scope;
+    this.options = options;
     this.scheduler = new Scheduler(
       () => this.fetch(),
       () => (this.seriesShown() < FEW_SERIES ? 250 : 1000),
@@ -77,11 +99,10 @@ export class Panels {
       id: this.panels.size + 1,
       key,
       plan: null,
-      series: [],
-      stale: true,
-      rev: null,
+      held: new Map(),
       px: 160,
       revision: signal(0),
+      waiting: signal(false),
       error: signal(null),
       hidden: signal(0),
     };
@@ -92,41 +113,60 @@ export class Panels {
   /** A panel came into view, `width` CSS pixels wide: buckets are asked for at half of that. */
   show(key: string, width: number): void {
     const panel = this.panel(key);
-    const px = Math.max(64, Math.ceil(width / 2 / 32) * 32);
+    const px = Math.min(PIXELS_MAX, Math.max(64, Math.ceil(width / 2 / 32) * 32));
     if (px !== panel.px) forget(panel);
     panel.px = px;
     this.shown.add(key);
+    this.replan(panel);
     this.ask();
   }
 
   /** A panel left the view; the oldest plans beyond a limit are dropped. */
   hide(key: string): void {
     this.shown.delete(key);
-    const kept = [...this.panels.values()].filter((p) => p.plan !== null && !this.shown.has(p.key));
-    for (const old of kept.slice(0, Math.max(0, kept.length - KEPT_MAX))) {
+    const kept = [...this.panels.values()].filter((p) => p.held.size > 0 && !this.shown.has(p.key));
+    let series = kept.reduce((sum, p) => sum + p.held.size, 0);
+    let panels = kept.length;
+    for (const old of kept) {
+      if (panels <= KEPT_PANELS_MAX && series <= KEPT_SERIES_MAX) break;
+      panels -= 1;
+      series -= old.held.size;
       old.plan = null;
-      old.series = [];
-      forget(old);
+      old.held.clear();
     }
   }
 
-  /** Looks at another window or x axis; the old picture stays until the new one is there. */
+  /** Looks at other runs, another window or x axis; the old picture stays until the new one is there. */
   look(view: PanelsView): void {
-    const same =
-      view.x === this.view.x &&
-      view.superseded === this.view.superseded &&
-      view.range?.[0] === this.view.range?.[0] &&
-      view.range?.[1] === this.view.range?.[1];
-    if (same) return;
+    const before = this.view;
+    const sameWindow =
+      view.x === before.x &&
+      view.superseded === before.superseded &&
+      view.range?.[0] === before.range?.[0] &&
+      view.range?.[1] === before.range?.[1];
+    const sameRuns =
+      view.runs.length === before.runs.length && view.runs.every((run, i) => run === before.runs[i]);
+    if (sameWindow && sameRuns) return;
     this.view = view;
-    for (const panel of this.panels.values()) forget(panel);
+    if (!sameWindow) for (const panel of this.panels.values()) forget(panel);
+    else for (const key of this.shown) this.replan(this.panel(key));
     this.ask();
   }
 
-  /** The run has new points. */
-  changed(): void {
-    for (const panel of this.panels.values()) panel.stale = true;
+  /** There are new points: of these runs, or (null) of any. */
+  changed(runs: readonly string[] | null): void {
+    for (const panel of this.panels.values()) {
+      for (const run of runs ?? panel.held.keys()) {
+        const held = panel.held.get(run);
+        if (held !== undefined) held.stale = true;
+      }
+    }
     this.scheduler.nudge();
+  }
+
+  /** The user asks again after a failure. */
+  retry(): void {
+    this.scheduler.urge();
   }
 
   stop(): void {
@@ -146,76 +186,122 @@ export class Panels {
   }
 
   private seriesShown(): number {
-    let total = 0;
-    for (const key of this.shown) total += Math.max(1, this.panels.get(key)?.series.length ?? 1);
-    return total;
+    return this.shown.size * Math.max(1, this.view.runs.length);
   }
 
-  private due(): Panel[] {
-    return [...this.shown].flatMap((key) => {
-      const panel = this.panels.get(key);
-      return panel?.stale ? [panel] : [];
+  /** Runs of a panel that the server has to be asked for. */
+  private due(panel: Panel): string[] {
+    return this.view.runs.filter((run) => panel.held.get(run)?.stale ?? true);
+  }
+
+  private query(panel: Panel, runs: readonly string[]): PanelQuery {
+    const reduction = this.options.reduction?.(panel.key) ?? null;
+    const have = runs.flatMap((run): [string, number][] => {
+      const rev = panel.held.get(run)?.rev ?? null;
+      return rev === null ? [] : [[run, rev]];
     });
-  }
-
-  private query(panel: Panel): PanelQuery {
     return {
       id: panel.id,
       keys: [panel.key],
-      runs: { ids: [this.run] },
+      runs: { ids: [...runs] },
       x: this.view.x,
       exp: null,
       px: panel.px,
       range: this.view.range,
       cols: COLUMNS,
-      have: panel.rev === null ? {} : { [this.run]: panel.rev },
-      system: this.system,
-      attempts: this.view.superseded && !this.system ? "all" : "latest",
+      have: Object.fromEntries(have),
+      system: this.options.system,
+      attempts: this.view.superseded && !this.options.system ? "all" : "latest",
+      ...(reduction === null ? {} : { ranks: reduction }),
     };
   }
 
   private async fetch(): Promise<void> {
-    const due = this.due();
+    const due = [...this.shown].flatMap((key) => {
+      const panel = this.panel(key);
+      const runs = this.due(panel);
+      return runs.length === 0 ? [] : [{ panel, runs, query: this.query(panel, runs) }];
+    });
     if (due.length === 0) return;
     const { view } = this;
-    const query = due.map((panel) => this.query(panel));
-    for (const panel of due) panel.stale = false;
+    for (const { panel, runs } of due) {
+      panel.waiting.value = panel.plan === null;
+      for (const run of runs) {
+        const held = panel.held.get(run);
+        if (held === undefined) panel.held.set(run, { x: view.x, series: [], stale: false, rev: null });
+        else held.stale = false;
+      }
+    }
     try {
-      const frames = await api.series(this.project, query, this.abort.signal);
+      const frames = await api.series(
+        this.project,
+        due.map(({ query }) => query),
+        this.abort.signal,
+      );
       const byId = new Map(frames.map((frame) => [frame.panel, frame]));
-      // The user zoomed on while this was under way: its panels are stale again, the next answer is right.
-      if (view !== this.view) return;
-      due.forEach((panel, i) => {
+      for (const { panel, runs, query } of due) {
         const frame = byId.get(panel.id);
-        if (frame !== undefined) this.accept(panel, frame, query[i]?.px === panel.px);
-      });
+        // The user zoomed on while this was under way: its panels are stale again, the next answer is right.
+        if (frame !== undefined && sameQuestion(view, this.view)) {
+          this.accept(panel, runs, frame, query.px === panel.px);
+        }
+      }
     } catch (error) {
       if (this.abort.signal.aborted) return;
-      for (const panel of due) {
-        panel.stale = true;
-        // What is drawn stays; the waterline says that it is old. Refusals are told in the panel.
-        if (!(error instanceof ApiError && error.status === 0))
-          panel.error.value = String((error as Error).message);
-      }
+      for (const { panel, runs } of due) this.failed(panel, runs, error);
       throw error;
+    } finally {
+      for (const { panel } of due) panel.waiting.value = false;
     }
   }
 
-  /** Takes an answer; `fits` is false when the panel has another width by now, so that it cannot stand for long. */
-  private accept(panel: Panel, frame: Frame, fits: boolean): void {
-    const { x } = this.view;
-    panel.series = frame.series.map((s) => (s.kind === "unchanged" ? (sameSeries(panel.series, s) ?? s) : s));
-    panel.rev = fits ? frame.rev : null;
-    panel.plan = plan(panel.series, x);
-    panel.error.value = null;
-    panel.revision.value += 1;
-    for (const s of panel.series) this.remember(s, x);
+  /** What is drawn stays; the waterline says that it is old. Refusals are told in the panel. */
+  private failed(panel: Panel, runs: readonly string[], error: unknown): void {
+    for (const run of runs) {
+      const held = panel.held.get(run);
+      if (held !== undefined) held.stale = true;
+    }
+    if (!(error instanceof ApiError && error.status === 0))
+      panel.error.value = error instanceof Error ? error.message : String(error);
   }
 
-  private remember(series: Series, x: XKind): void {
+  /** Takes an answer; `fits` is false when the panel has another width by now, so that it cannot stand for long. */
+  private accept(panel: Panel, runs: readonly string[], frame: Frame, fits: boolean): void {
+    const byRun = new Map<string, Series[]>(runs.map((run) => [run, []]));
+    for (const series of frame.series) {
+      const known = panel.held.get(series.run)?.series ?? [];
+      const meant = series.kind === "unchanged" ? (sameSeries(known, series) ?? series) : series;
+      byRun.get(series.run)?.push(meant);
+      this.remember(meant);
+    }
+    for (const [run, series] of byRun) {
+      const held = panel.held.get(run);
+      const rev = fits ? frame.rev : null;
+      panel.held.set(run, { x: this.view.x, series, stale: held?.stale ?? false, rev });
+    }
+    panel.error.value = null;
+    panel.plan = plan(this.seriesOf(panel), this.view.x);
+    panel.revision.value += 1;
+  }
+
+  private seriesOf(panel: Panel): Series[] {
+    return this.view.runs.flatMap((run) => {
+      const held = panel.held.get(run);
+      return held?.x === this.view.x ? held.series : [];
+    });
+  }
+
+  /** Draws what is held for the runs that are looked at now. */
+  private replan(panel: Panel): void {
+    if (panel.plan === null && this.view.runs.length > 0) return;
+    panel.plan = plan(this.seriesOf(panel), this.view.x);
+    panel.revision.value += 1;
+  }
+
+  private remember(series: Series): void {
     if (series.attempt > 0) return;
     if (Number.isFinite(series.lastT) && series.lastT > 0) dataArrived(series.lastT * 1000);
-    if (x === "step" && Number.isFinite(series.lastX)) {
+    if (this.view.x === "step" && Number.isFinite(series.lastX)) {
       this.lastStep.value = Math.max(this.lastStep.peek() ?? 0, series.lastX);
     }
   }
@@ -223,8 +309,20 @@ export class Panels {
 
 /** What the panel holds answers another question now; the picture stays until the new answer. */
 function forget(panel: Panel): void {
-  panel.stale = true;
-  panel.rev = null;
+  for (const held of panel.held.values()) {
+    held.stale = true;
+    held.rev = null;
+  }
+}
+
+/** Whether an answer for one view is one for the other, whatever runs there are in each. */
+function sameQuestion(a: PanelsView, b: PanelsView): boolean {
+  return (
+    a.x === b.x &&
+    a.superseded === b.superseded &&
+    a.range?.[0] === b.range?.[0] &&
+    a.range?.[1] === b.range?.[1]
+  );
 }
 
 function sameSeries(known: readonly Series[], like: Series): Series | undefined {

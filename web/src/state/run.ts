@@ -50,14 +50,16 @@ export class RunPage {
     this.project = project;
     this.id = id;
     const p = `${entity}:${project}`;
-    this.charts = new Panels(p, id, false);
-    this.system = new Panels(p, id, true);
+    this.charts = new Panels(p, id, { system: false });
+    this.system = new Panels(p, id, { system: true });
     this.stops.push(follow(p, (nudge) => this.onNudge(nudge)));
     this.run = new Resource((abort) => api.run(p, id, abort), 1000);
     this.catalogue = new Resource((abort) => this.loadKeys(p, abort), 2000);
     this.stops.push(
-      effect(() => this.charts.look({ x: xKind.value, range: range.value, superseded: superseded.value })),
-      effect(() => this.system.look({ x: "rel", range: range.value, superseded: false })),
+      effect(() =>
+        this.charts.look({ runs: [id], x: xKind.value, range: range.value, superseded: superseded.value }),
+      ),
+      effect(() => this.system.look({ runs: [id], x: "rel", range: range.value, superseded: false })),
       effect(() => {
         const state = this.run.value.value?.state;
         ended.value = state !== undefined && state !== "running";
@@ -97,8 +99,8 @@ export class RunPage {
     if (bits === 0) return;
     if (nudge.runs.length > 0) dataArrived(Date.now());
     // Points first: they are what somebody is waiting for.
-    if (bits & CHANGED.metrics) this.charts.changed();
-    if (bits & CHANGED.system) this.system.changed();
+    if (bits & CHANGED.metrics) this.charts.changed(null);
+    if (bits & CHANGED.system) this.system.changed(null);
     if (bits & (CHANGED.metrics | CHANGED.system)) this.catalogue.changed();
     // The header needs the document only when the state changes or something happens; its values are on the overview.
     if (

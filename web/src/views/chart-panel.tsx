@@ -30,11 +30,11 @@ function startChart(host: HTMLElement, panels: Panels, panel: Panel, x: XKind): 
     log: logY.value,
     colours: themeColours(),
     slot: 0,
-    sync: `${panels.run} ${x}`,
+    sync: `${panels.scope} ${x}`,
     onZoom: zoom,
     onDrawn: (plan, hidden) => {
       panel.hidden.value = hidden;
-      if (plan.lines.length > 0) chartDrawn(panels.run, panel.key, newestX(plan));
+      if (plan.lines.length > 0) chartDrawn(panels.scope, panel.key, newestX(plan));
     },
   });
   let chart: Chart | null = null;
