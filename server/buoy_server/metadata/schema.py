@@ -52,6 +52,8 @@ RUNS = Table(
     Column("removed_us", BigInteger),
     *_big("leftover"),
     *_text("kept"),
+    Column("archived_us", BigInteger),
+    Column("edited", Text, nullable=False, server_default="{}"),
 )
 
 ATTEMPTS = Table(
@@ -155,3 +157,13 @@ NOTICES = Table(
 )
 
 WATCHES = Table("watches", METADATA, *_big("run", "attempt", "judged_us"), *_text("state"))
+
+VIEWS = Table(
+    "views",
+    METADATA,
+    *_big("project"),
+    *_text("view_id", "name", "content"),
+    *_big("created_us", "changed_us"),
+    *_text("changed_by"),
+    *_big("rev"),
+)
