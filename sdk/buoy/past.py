@@ -85,13 +85,14 @@ def past_on_server(http: Http, entity: str, project: str, run_id: str, *, launch
         launch: an attempt of this launch is the present one, begun by another rank, and no past.
 
     Raises:
-        CommError: the server does not answer, or not like one: something in between may have.
+        CommError: the server does not answer, or not like one: something in between may have; or the run is deleted
+            (code `run_deleted`).
     """
     place = quote(f"{entity}:{project}", safe="")
     try:
         run = http.get(f"/api/v1/p/{place}/runs/{quote(run_id, safe='')}")
     except CommError as error:
-        if error.status == 404:
+        if error.status == 404 and error.code != "run_deleted":
             return None
         raise
     try:

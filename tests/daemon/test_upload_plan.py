@@ -8,6 +8,7 @@ import pytest
 from buoy_daemon.uploader.plan import (
     BUSY_FIRST_S,
     BUSY_MAX_S,
+    DELETED,
     REFUSED_MAX_S,
     RETRY_AFTER_MAX_S,
     TROUBLE_FIRST_S,
@@ -185,3 +186,11 @@ def test_the_word_for_status():
     assert state_of(StreamPlan(next_seq=4), server, 4) == "idle"
     server.apply(Trouble("gone"), 0.0, 0.5)
     assert state_of(StreamPlan(next_seq=4), server, 4) == "unreachable"
+
+
+def test_what_goes_to_a_deleted_run_is_stored_and_said() -> None:
+    plan = StreamPlan(next_seq=0)
+    plan.apply(outcome_of(200, {}, b'{"next_seq": 5, "deleted": true}'), 0.0, 0.5, blocks=1)
+    assert (plan.acked_seq, plan.error, plan.refused) == (5, DELETED, False)
+    plan.apply(outcome_of(200, {}, b'{"next_seq": 9}'), 0.0, 0.5, blocks=1)
+    assert (plan.acked_seq, plan.error) == (9, "")

@@ -31,14 +31,18 @@ RETRY_AFTER_MAX_S = 600.0
 REFUSED_FIRST_S, REFUSED_MAX_S = 2.0, 60.0
 """Pauses of a stream that the server does not want: a person has to do something first."""
 
+DELETED = "the run is deleted on the server: it is hidden there until `buoy restore` brings it back"
+"""What Status says of a stream whose run somebody has deleted, so that nobody waits for it to appear."""
+
 State = Literal["idle", "sending", "unreachable", "refused"]
 
 
 @dataclass(frozen=True)
 class Stored:
-    """200: everything below `next_seq` is on the server."""
+    """200: everything below `next_seq` is on the server; nobody is shown it if the run is deleted."""
 
     next_seq: int
+    deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,8 +95,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     answer = _json_object(body)
     text = _reason(status, answer)
     if status == 200:
-        next_seq = _sequence(answer)
-        return Trouble("the server's answer makes no sense") if next_seq is None else Stored(next_seq)
+        return _stored_of(answer)
     if status == 409:
         return Gap(_sequence(answer))
     if status == 413:
@@ -102,6 +105,13 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes) -> Outcome:
     if 400 <= status < 500 and status != 408:
         return Refused(text)
     return Trouble(text)
+
+
+def _stored_of(answer: dict[str, object]) -> Stored | Trouble:
+    next_seq = _sequence(answer)
+    if next_seq is None:
+        return Trouble("the server's answer makes no sense")
+    return Stored(next_seq, deleted=answer.get("deleted") is True)
 
 
 def _json_object(body: bytes) -> dict[str, object]:
@@ -217,7 +227,7 @@ class StreamPlan:
             blocks: How many blocks were sent; 0 = the server was only asked.
         """
         if isinstance(outcome, Stored):
-            self._stored(outcome.next_seq, now, chance, sent=blocks > 0)
+            self._stored(outcome, now, chance, sent=blocks > 0)
         elif isinstance(outcome, Gap):
             moved = outcome.next_seq != self.next_seq
             self.next_seq = outcome.next_seq
@@ -234,17 +244,18 @@ class StreamPlan:
         else:
             self.error = outcome.text
 
-    def _stored(self, next_seq: int, now: float, chance: float, *, sent: bool) -> None:
+    def _stored(self, outcome: Stored, now: float, chance: float, *, sent: bool) -> None:
+        next_seq = outcome.next_seq
         if sent and next_seq == self.next_seq:
             self._refuse("the server takes the blocks but does not store them", now, chance)
             return
         self.next_seq = self.acked_seq = next_seq
         self.failures = 0
         self.refused = False
-        self.error = ""
-        self.not_before = now
         if sent:
+            self.error = DELETED if outcome.deleted else ""
             self.blocks_now = None
+        self.not_before = now
 
     def _refuse(self, text: str, now: float, chance: float) -> None:
         self.failures += 1

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from buoy_core.state import read_api_key, state_dir
 
 from buoy.api.http import Http
+from buoy.api.names import project_path
 from buoy.api.run import Run
 from buoy.api.runs import Runs
 from buoy.errors import CommError, UsageError
@@ -110,6 +111,33 @@ class Api:
             return self._search(parts[0])
         entity, project = self._project_of("/".join(parts[:-1]) or None)
         return Run(self._http, entity, project, parts[-1]).load()
+
+    def deleted_runs(self, path: str | None = None) -> list[Run]:
+        """The deleted runs of a project that can be restored, the latest deleted first.
+
+        They have an id, a name, a state and when they were created; nothing else can be asked of them.
+
+        Args:
+            path: `entity/project` or `project`; by default the project of the settings.
+        """
+        entity, project = self._project_of(path)
+        answer = self._http.get(f"{project_path(entity, project)}/runs:deleted")
+        return [Run(self._http, entity, project, entry["id"], entry) for entry in answer["runs"]]
+
+    def restore(self, path: str) -> Run:
+        """Brings a deleted run back.
+
+        Args:
+            path: `entity/project/id` or `project/id`, or `id` in the project of the settings.
+
+        Raises:
+            CommError: there is no such run, its data is removed, or the server cannot be reached.
+        """
+        parts = path.strip("/").split("/")
+        if len(parts) > 3 or not all(parts):
+            raise UsageError(f"a path is entity/project/id, project/id or id, not {path!r}")
+        entity, project = self._project_of("/".join(parts[:-1]) or None)
+        return Run(self._http, entity, project, parts[-1]).restore()
 
     def _search(self, run_id: str) -> Run:
         for project in self.projects():

@@ -38,20 +38,23 @@ class Http:
             AuthenticationError: the server does not take the key.
             CommError: it cannot be reached or answers with an error.
         """
-        given = {name: value for name, value in query.items() if value is not None}
-        return self._ask(f"{path}?{urlencode(given, doseq=True)}" if given else path, None)
+        return self._ask(_with(path, query), None)
 
     def post(self, path: str, body: object) -> Any:
         """The decoded answer to a POST; raises like `get`."""
         return self._ask(path, json.dumps(body).encode())
 
-    def _ask(self, path: str, body: bytes | None) -> Any:
+    def delete(self, path: str, **query: object) -> Any:
+        """The decoded answer to a DELETE; takes what `get` takes, and raises like it."""
+        return self._ask(_with(path, query), None, method="DELETE")
+
+    def _ask(self, path: str, body: bytes | None, *, method: str | None = None) -> Any:
         headers = {"Accept": "application/json", "User-Agent": f"buoy/{__version__}"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        request = urllib.request.Request(self.base_url + path, body, headers)
+        request = urllib.request.Request(self.base_url + path, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout_s) as answer:
                 return json.loads(answer.read(), object_hook=_decoded)
@@ -64,6 +67,11 @@ class Http:
             ) from None
         except (ValueError, RecursionError) as error:
             raise CommError(f"the server at {self.base_url} gave no JSON: {error}") from None
+
+
+def _with(path: str, query: dict[str, object]) -> str:
+    given = {name: value for name, value in query.items() if value is not None}
+    return f"{path}?{urlencode(given, doseq=True)}" if given else path
 
 
 def _decoded(found: dict[str, Any]) -> Any:

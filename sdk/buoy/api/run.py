@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from buoy.api import series
 from buoy.api.history import LIMIT_MAX, Ranks, check_ranks, pages
@@ -153,6 +153,31 @@ class Run:
         """As `stop`; `via` says on the run's page how the request came."""
         self._http.post(f"{self._address}/stop", {"via": via, "by": _who()})
         self._loaded = False
+
+    def delete(self, delete_artifacts: bool = False) -> None:
+        """Hides the run everywhere. It can be restored for a while, by default a week; then its data is removed.
+
+        What its forks have from it stays theirs. What its processes still send is stored, and hidden too.
+
+        Args:
+            delete_artifacts: there are none that could be deleted.
+
+        Raises:
+            CommError: there is no such run, or the server cannot be reached.
+        """
+        if delete_artifacts:
+            raise UsageError("delete: this version of buoy has no artifacts; leave delete_artifacts out")
+        self._http.delete(self._address, by=_who())
+        self._loaded = False
+
+    def restore(self) -> Run:
+        """Brings the run back after `delete()`, with what has arrived meanwhile.
+
+        Raises:
+            CommError: there is no such run any more, or the server cannot be reached.
+        """
+        self._http.post(f"{self._address}/restore?{urlencode({'by': _who()})}", {})
+        return self.load(force=True)
 
     def scan_history(
         self,

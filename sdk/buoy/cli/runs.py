@@ -1,4 +1,4 @@
-"""`buoy runs`, `buoy show` and `buoy stop`."""
+"""`buoy runs`, `buoy show`, `buoy stop`, `buoy rm` and `buoy restore`."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ def _parent() -> Path:
 @click.option(
     "--local", is_flag=True, help="List the run folders of this machine instead of asking the server."
 )
+@click.option("--deleted", is_flag=True, help="List the deleted runs that can be restored.")
 @click.option("-n", "--limit", default=50, show_default=True, help="At most so many, the newest first.")
-def runs(path: str | None, local: bool, limit: int) -> None:
+def runs(path: str | None, local: bool, deleted: bool, limit: int) -> None:
     """List runs: of the project PATH (entity/project or project), else of all projects."""
+    if local and deleted:
+        raise click.UsageError("run folders of this machine are deleted by hand: give --local or --deleted")
     table = Table("run", "name", "state", "created", "tags", box=None, pad_edge=False)
-    for row in _local_runs(limit) if local else _server_runs(path, limit):
+    for row in _local_runs(limit) if local else _server_runs(path, limit, deleted=deleted):
         table.add_row(*row)
     _console().print(table)
 
@@ -43,11 +46,15 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
 
 
-def _server_runs(path: str | None, limit: int) -> Iterable[tuple[str, ...]]:
+def _server_runs(path: str | None, limit: int, *, deleted: bool) -> Iterable[tuple[str, ...]]:
     from buoy.api import Api  # noqa: PLC0415  only here
 
     api = Api()
     paths = [path] if path else [project.path for project in api.projects()]
+    if deleted:
+        for run in [run for project in paths for run in api.deleted_runs(project)][:limit]:
+            yield "/".join(run.path), run.name, run.state, run.created_at, ""
+        return
     found = [
         run for project in paths for run in api.runs(project, order="-created_at", per_page=limit)[:limit]
     ]
@@ -110,6 +117,35 @@ def stop(run: str) -> None:
     found = Api().run(run)
     found.request_stop("cli")
     click.echo(f"stop requested for run {found.name} ({'/'.join(found.path)}); {found.url} shows how it ends")
+
+
+@click.command()
+@click.argument("run", nargs=-1, required=True)
+def rm(run: tuple[str, ...]) -> None:
+    """Delete each RUN (entity/project/id, project/id or id) on the server; `buoy restore` brings it back.
+
+    It is hidden at once; its data is removed a week later, unless the server was told otherwise. Folders stay.
+    """
+    from buoy.api import Api  # noqa: PLC0415  only here
+
+    api = Api()
+    for path in run:
+        found = api.run(path)
+        found.delete()
+        names = "/".join(found.path)
+        click.echo(f"run {found.name} ({names}) is deleted; buoy restore {names} brings it back")
+
+
+@click.command()
+@click.argument("run", nargs=-1, required=True)
+def restore(run: tuple[str, ...]) -> None:
+    """Bring each deleted RUN (entity/project/id or project/id) back; `buoy runs --deleted` lists them."""
+    from buoy.api import Api  # noqa: PLC0415  only here
+
+    api = Api()
+    for path in run:
+        found = api.restore(path)
+        click.echo(f"run {found.name} ({'/'.join(found.path)}) is back: {found.url}")
 
 
 def _local_heading(run: Any) -> dict[str, object]:

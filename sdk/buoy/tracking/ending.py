@@ -129,7 +129,8 @@ def _whereabouts(run: Run, delivery: Delivery) -> str:
         )
     waiting = progress.records - progress.records_acked
     if waiting <= 0 and progress.on_disk:
-        return f"all of it is on the server: {run.url}"
+        # Nothing is missing there; what is said is that the run is deleted.
+        return f"all of it is on the server: {progress.upload_error or run.url}"
     if delivery.gave_up:
         return (
             f"{run.settings.base_url} {_silence(run, progress)}: "

@@ -135,6 +135,12 @@ def find_resumption(
         return NEW
     sources.wait_for_daemon(run_id)
     past = sources.find(run_id)
+    if sources.deleted:
+        told = sources.told_deleted(run_id)
+        if settings.resume is not None:
+            raise UsageError(f"init: {told}")
+        # A scheduler has started the job again, and nobody is there to choose.
+        warn(told)
     if settings.resume == "never":
         if past is not None:
             raise UsageError(
@@ -172,6 +178,8 @@ def _rewind(sources: _Sources, moment: Moment, warn: Callable[[str], None]) -> R
 def _past_of(sources: _Sources, argument: str, moment: Moment, warn: Callable[[str], None]) -> Past | None:
     sources.wait_for_daemon(moment.run_id)
     past = sources.find(moment.run_id)
+    if sources.deleted:
+        raise UsageError(f"init: {argument}: {sources.told_deleted(moment.run_id)}")
     if past is None and not sources.trouble:
         raise UsageError(f"init: {argument}: {sources.nothing_found(moment.run_id)}")
     if past is None:
@@ -196,6 +204,8 @@ class _Sources:
         self._parent = Path(settings.dir).expanduser().absolute()
         self.trouble = ""
         """Why the server could not be asked; empty if it was, or there is none to ask."""
+        self.deleted = False
+        """The server has the run, and somebody has deleted it."""
 
     def find(self, run_id: str) -> Past | None:
         """What server and folders know together."""
@@ -207,7 +217,8 @@ class _Sources:
             http = Http(self._settings.base_url, key, self._settings.start_timeout)
             remote = past_on_server(http, self._entity, self._project, run_id, launch=self._launch)
         except (CommError, OSError) as error:
-            self.trouble = str(error)
+            self.deleted = isinstance(error, CommError) and error.code == "run_deleted"
+            self.trouble = "" if self.deleted else str(error)
             return local
         return local if remote is None else remote.joined(local)
 
@@ -230,6 +241,14 @@ class _Sources:
             return False
         running = [writer for writer in run.writers if writer.state == v1.RUN_STATE_RUNNING]
         return any(not is_running(writer.pid) for writer in running)
+
+    def told_deleted(self, run_id: str) -> str:
+        """Says what became of the run, and what to do."""
+        path = f"{self._entity}/{self._project}/{run_id}"
+        return (
+            f"run {run_id} is deleted at {self._settings.base_url}: whatever is logged to it is stored there and stays "
+            f"hidden. Bring it back with `buoy restore {path}`, or choose another id"
+        )
 
     def nothing_found(self, run_id: str) -> str:
         """Says where was looked."""
