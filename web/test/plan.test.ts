@@ -3,6 +3,9 @@ import { logTicks, lowerBound, nearest, yExtent } from "../src/plot/extent.ts";
 import { bucketMiddle, plan } from "../src/plot/plan.ts";
 import { buckets, raw } from "./series.ts";
 
+const LINEAR = { log: false, robust: false };
+const LOG = { log: true, robust: false };
+
 const line = (series: Parameters<typeof plan>[0][number]) => {
   const made = plan([series], "step").lines[0];
   if (made === undefined) throw new Error("no line");
@@ -50,7 +53,7 @@ describe("plan", () => {
     expect(made.band?.high[77]).toBe(50);
     expect(made.band?.spikes).toEqual([77]);
     expect(
-      yExtent({ ...plan([buckets(13, mean, { low, high })], "step") }, [0, 1e7], false).range[1],
+      yExtent({ ...plan([buckets(13, mean, { low, high })], "step") }, [0, 1e7], LINEAR).range[1],
     ).toBeGreaterThan(50);
   });
 
@@ -101,26 +104,26 @@ describe("plan", () => {
     const made = plan([{ ...raw([], []), kind: "absent" }], "step");
     expect(made.lines).toEqual([]);
     expect(made.xMin).toBeNaN();
-    expect(yExtent(made, [0, 1], false).range).toEqual([0, 1]);
+    expect(yExtent(made, [0, 1], LINEAR).range).toEqual([0, 1]);
   });
 });
 
 describe("extent", () => {
   it("does not force zero in and gives a constant some room", () => {
-    expect(yExtent(plan([raw([0, 1], [10, 20])], "step"), [0, 1], false).range).toEqual([9.4, 20.6]);
-    expect(yExtent(plan([raw([0, 1], [5, 5])], "step"), [0, 1], false).range).toEqual([4.5, 5.5]);
-    expect(yExtent(plan([raw([0], [0])], "step"), [0, 1], false).range).toEqual([-1, 1]);
+    expect(yExtent(plan([raw([0, 1], [10, 20])], "step"), [0, 1], LINEAR).range).toEqual([9.4, 20.6]);
+    expect(yExtent(plan([raw([0, 1], [5, 5])], "step"), [0, 1], LINEAR).range).toEqual([4.5, 5.5]);
+    expect(yExtent(plan([raw([0], [0])], "step"), [0, 1], LINEAR).range).toEqual([-1, 1]);
   });
 
   it("counts what a logarithmic axis cannot show", () => {
-    const extent = yExtent(plan([raw([0, 1, 2, 3], [0, -1, 1, 100])], "step"), [0, 3], true);
+    const extent = yExtent(plan([raw([0, 1, 2, 3], [0, -1, 1, 100])], "step"), [0, 3], LOG);
     expect(extent.hidden).toBe(2);
     expect(extent.range[0]).toBeGreaterThan(0.5);
   });
 
   it("looks only at what is in view, and one vertex beyond each edge", () => {
     const all = plan([raw([0, 1, 2, 3, 4, 5], [100, 1, 2, 3, 4, 100])], "step");
-    expect(yExtent(all, [1.5, 3.5], false).range[1]).toBeLessThan(5);
+    expect(yExtent(all, [1.5, 3.5], LINEAR).range[1]).toBeLessThan(5);
   });
 
   it("finds the nearest vertex", () => {
@@ -133,5 +136,30 @@ describe("extent", () => {
   it("labels decades, and 2 and 5 when there are few", () => {
     expect(logTicks(0.05, 2000)).toEqual([0.1, 1, 10, 100, 1000]);
     expect(logTicks(0.9, 12)).toEqual([1, 2, 5, 10]);
+  });
+});
+
+describe("a robust y range", () => {
+  const robust = (log: boolean) => ({ log, robust: true });
+
+  it("leaves the few far points out, and all points of a line without any in", () => {
+    const y = Array.from({ length: 1000 }, (_, i) => Math.sin(i));
+    y[500] = 1e6;
+    const x = y.map((_, i) => i);
+    const [low, high] = yExtent(plan([raw(x, y)], "step"), [0, 1000], robust(false)).range;
+    expect(high).toBeLessThan(1.2);
+    expect(low).toBeGreaterThan(-1.2);
+    const flat = plan([raw([0, 1, 2], [1, 50, 1])], "step");
+    expect(yExtent(flat, [0, 2], robust(false))).toEqual(yExtent(flat, [0, 2], LINEAR));
+  });
+
+  it("counts a bucket with all of its points, so that one extreme among thousands is far", () => {
+    const mean = Array.from({ length: 64 }, (_, i) => 1 + i / 100);
+    const high = mean.map((v, i) => (i === 30 ? 4000 : v));
+    const n = { base: 0, values: Float64Array.from(mean.map(() => 1000)) };
+    const made = buckets(10, mean, { high });
+    const many = { ...made, columns: { ...made.columns, n } };
+    expect(yExtent(plan([many], "step"), [0, 65_536], robust(false)).range[1]).toBeLessThan(2);
+    expect(yExtent(plan([many], "step"), [0, 65_536], LINEAR).range[1]).toBeGreaterThan(4000);
   });
 });

@@ -6,21 +6,30 @@
 import uPlot from "uplot";
 import type { Range, XKind } from "../data/types.ts";
 import * as format from "../format.ts";
-import { type ChartColours, rankColour } from "./colour.ts";
+import type { ChartColours } from "./colour.ts";
 import { drawPlan } from "./draw/line.ts";
 import { logTicks, yExtent } from "./extent.ts";
-import type { Plan } from "./plan.ts";
+import type { Line, Plan } from "./plan.ts";
+import type { Stroke } from "./stroke.ts";
 import { Tooltip } from "./tooltip.ts";
 
 export interface ChartOptions {
   readonly x: XKind;
   readonly log: boolean;
+  /** The y axis leaves out what is far from the rest. */
+  readonly robust: boolean;
   readonly colours: ChartColours;
-  /** Slot of the run in the categorical palette. */
-  readonly slot: number;
+  /** How each line looks; asked anew whenever the chart is painted. */
+  readonly strokes: (plan: Plan) => readonly Stroke[];
+  /** What the tooltip calls a line; null = by rank and attempt. */
+  readonly nameOf: ((line: Line) => string) | null;
+  /** Lines that the tooltip always lists. */
+  readonly always: (line: Line) => boolean;
   /** Charts with the same key share their crosshair. */
   readonly sync: string;
   readonly onZoom: (range: Range | null) => void;
+  /** The crosshair is at this x under the pointer or by the keyboard; null when it has left. */
+  readonly onHover: (x: number | null) => void;
   /** After the pixels are on the canvas; `hidden` counts values a log axis cannot show. */
   readonly onDrawn: (plan: Plan, hidden: number) => void;
 }
@@ -49,6 +58,8 @@ export class Chart {
   private range: Range | null = null;
   private hidden = 0;
   private yRange: Range = [0, 1];
+  /** True while the pointer is on this chart, not on one that follows its crosshair. */
+  private hovered = false;
 
   private readonly host: HTMLElement;
   private options: ChartOptions;
@@ -84,12 +95,9 @@ export class Chart {
     this.plot.destroy();
   }
 
-  /** Colour of each line of the plan, in order: ranks are shades of their run's colour, whatever the attempt. */
-  private lineColours(): string[] {
-    const { data, ink } = this.options.colours;
-    const base = data[this.options.slot % data.length] as string;
-    const ranks = [...new Set(this.plan.lines.map((line) => line.rank))].sort((a, b) => a - b);
-    return this.plan.lines.map((line) => rankColour(base, ink, ranks.indexOf(line.rank), ranks.length));
+  /** Paints the same data again, for other strokes. */
+  repaint(): void {
+    this.plot.redraw(false, false);
   }
 
   private view(): Range {
@@ -101,7 +109,7 @@ export class Chart {
 
   private refresh(): void {
     const view = this.view();
-    const extent = yExtent(this.plan, view, this.options.log);
+    const extent = yExtent(this.plan, view, this.options);
     this.yRange = extent.range;
     this.hidden = extent.hidden;
     this.plot.setData(
@@ -119,7 +127,7 @@ export class Chart {
   }
 
   private create(): uPlot {
-    this.yRange = yExtent(this.plan, this.view(), this.options.log).range;
+    this.yRange = yExtent(this.plan, this.view(), this.options).range;
     const { colours, log, sync } = this.options;
     const config: uPlot.Options = {
       ...size(this.host),
@@ -208,7 +216,7 @@ export class Chart {
       top,
       width,
       height,
-      colours: this.lineColours(),
+      strokes: this.options.strokes(this.plan),
       halo: colours.paper,
       positive: log,
     });
@@ -248,8 +256,12 @@ export class Chart {
     const inside = u.over.matches(":hover");
     if (left < 0 || this.plan.lines.length === 0) {
       this.tooltip.hide();
+      if (this.hovered) this.options.onHover(null);
+      this.hovered = false;
       return;
     }
+    if (inside) this.options.onHover(u.posToVal(left, "x"));
+    this.hovered = inside;
     this.tooltip.show({
       plan: this.plan,
       x: u.posToVal(left, "x"),
@@ -257,7 +269,9 @@ export class Chart {
       toLeft: (v) => u.valToPos(v, "x"),
       toTop: (v) => u.valToPos(v, "y"),
       pointerTop: u.cursor.top ?? 0,
-      colours: this.lineColours(),
+      colours: this.options.strokes(this.plan).map((stroke) => stroke.colour),
+      nameOf: this.options.nameOf,
+      always: this.options.always,
       // A companion chart shows where the crosshair meets its lines; the words are only under the pointer.
       words: inside,
     });

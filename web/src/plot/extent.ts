@@ -29,8 +29,14 @@ export interface Extent {
   readonly hidden: number;
 }
 
+export interface ExtentOptions {
+  readonly log: boolean;
+  /** Leaves out what is below the 1st or above the 99th percentile of the points in view. */
+  readonly robust: boolean;
+}
+
 /** Lowest and highest value in view (0 is not forced in), with a little air; what a log axis hides is counted. */
-export function yExtent(plan: Plan, view: Range, log: boolean): Extent {
+export function yExtent(plan: Plan, view: Range, { log, robust }: ExtentOptions): Extent {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   let hidden = 0;
@@ -42,14 +48,59 @@ export function yExtent(plan: Plan, view: Range, log: boolean): Extent {
     }
   };
   for (const line of plan.lines) {
-    const end = Math.min(line.x.length, lowerBound(line.x, view[1]) + 1);
-    for (let i = Math.max(0, lowerBound(line.x, view[0]) - 1); i < end; i++) {
+    const [begin, end] = inView(line, view);
+    for (let i = begin; i < end; i++) {
       take((line.band === null ? line.y[i] : line.band.low[i]) as number);
       if (line.band !== null) take(line.band.high[i] as number);
     }
     if (line.last !== null && line.last.x >= view[0] && line.last.x <= view[1]) take(line.last.y);
   }
+  if (robust && low < high) [low, high] = quantiles(plan, view, log) ?? [low, high];
   return { range: log ? logAir(low, high) : linearAir(low, high), hidden };
+}
+
+/** Vertices in view and one to each side, as [begin, end). */
+function inView(line: Line, view: Range): [number, number] {
+  const end = Math.min(line.x.length, lowerBound(line.x, view[1]) + 1);
+  return [Math.max(0, lowerBound(line.x, view[0]) - 1), end];
+}
+
+const ROBUST_SHARE = 0.01;
+/** Fewer points than this have no outliers to speak of. */
+const ROBUST_POINTS_MIN = 20;
+
+/**
+ * The 1st and the 99th percentile in view. A bucket counts with all its points, of which one is its min, one its
+ * max and the others its mean. Null with few points.
+ */
+function quantiles(plan: Plan, view: Range, log: boolean): Range | null {
+  const values: [value: number, weight: number][] = [];
+  const take = (value: number, weight: number): void => {
+    if (weight > 0 && !(log && value <= 0)) values.push([value, weight]);
+  };
+  for (const line of plan.lines) {
+    const [begin, end] = inView(line, view);
+    for (let i = begin; i < end; i++) {
+      const n = line.band?.n?.[i] ?? 1;
+      if (line.band !== null && n > 1) {
+        take(line.band.low[i] as number, 1);
+        take(line.band.high[i] as number, 1);
+      }
+      take(line.y[i] as number, line.band === null ? 1 : n > 1 ? n - 2 : 1);
+    }
+  }
+  values.sort((a, b) => a[0] - b[0]);
+  const total = values.reduce((sum, [, weight]) => sum + weight, 0);
+  if (total < ROBUST_POINTS_MIN) return null;
+  const at = (share: number): number => {
+    let sum = 0;
+    for (const [value, weight] of values) {
+      sum += weight;
+      if (sum > share * total) return value;
+    }
+    return values.at(-1)?.[0] ?? 0;
+  };
+  return [at(ROBUST_SHARE), at(1 - ROBUST_SHARE)];
 }
 
 function linearAir(low: number, high: number): Range {

@@ -18,6 +18,10 @@ export interface Hover {
   readonly pointerTop: number;
   readonly colours: readonly string[];
   readonly words: boolean;
+  /** What a line is called where it is not alone; null = by its rank and attempt. */
+  readonly nameOf: ((line: Line) => string) | null;
+  /** Lines that are listed however far from the pointer they are. */
+  readonly always: (line: Line) => boolean;
 }
 
 interface Hit {
@@ -51,8 +55,10 @@ export function hits(hover: Hover): { shown: Hit[]; more: number } {
       },
     ];
   });
+  const distance = (hit: Hit): number => Math.abs(hit.top - hover.pointerTop);
+  const first = new Set(all.filter((hit) => hover.always(hit.line)));
   const byDistance = all.sort(
-    (a, b) => Math.abs(a.top - hover.pointerTop) - Math.abs(b.top - hover.pointerTop),
+    (a, b) => Number(first.has(b)) - Number(first.has(a)) || distance(a) - distance(b),
   );
   const shown = byDistance.slice(0, LINES_MAX).sort((a, b) => b.y - a.y);
   return { shown, more: all.length - shown.length };
@@ -103,7 +109,8 @@ export class Tooltip {
     if (this.box.hidden) return;
     const head = element("div", styles.head, where(shown[0], hover));
     const ranks = new Set(hover.plan.lines.map((line) => line.rank)).size;
-    const rows = shown.map((hit) => row(hit, ranks > 1));
+    const nameOf = hover.nameOf ?? ((line: Line) => rankName(line, ranks > 1));
+    const rows = shown.map((hit) => row(hit, nameOf(hit.line)));
     const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
     this.box.replaceChildren(head, ...rows, ...rest);
     this.placeBox(shown[0]?.left ?? 0, hover.pointerTop);
@@ -142,13 +149,16 @@ function where(hit: Hit | undefined, hover: Hover): string {
   return format.position(hit.x, hover.kind, hit.exact ? 0 : hit.line.band?.width);
 }
 
-function row(hit: Hit, named: boolean): HTMLElement {
+function rankName({ rank, attempt }: Line, named: boolean): string {
+  const names = [...(named ? [t.chart.rank(rank)] : []), ...(attempt > 0 ? [t.chart.attempt(attempt)] : [])];
+  return names.join(", ");
+}
+
+function row(hit: Hit, called: string): HTMLElement {
   const made = element("div", styles.row);
   const swatch = element("i", styles.swatch);
   swatch.style.background = hit.colour;
-  const { rank, attempt } = hit.line;
-  const names = [...(named ? [t.chart.rank(rank)] : []), ...(attempt > 0 ? [t.chart.attempt(attempt)] : [])];
-  const name = element("span", styles.name, names.join(", "));
+  const name = element("span", styles.name, called);
   const value = element("span", styles.value, hit.exact ? format.exact(hit.y) : format.number(hit.y));
   made.append(swatch, name, value);
   const { band } = hit.line;

@@ -6,6 +6,7 @@ import * as format from "../format.ts";
 import { Chart, type ChartOptions } from "../plot/chart.ts";
 import { type ChartColours, readColours } from "../plot/colour.ts";
 import type { Plan } from "../plot/plan.ts";
+import { rankStrokes } from "../plot/stroke.ts";
 import { chartDrawn } from "../state/drawn.ts";
 import type { Panel, Panels } from "../state/panels.ts";
 import { logY, range, zoom } from "../state/run.ts";
@@ -28,8 +29,12 @@ function startChart(host: HTMLElement, panels: Panels, panel: Panel, x: XKind): 
   const options = (): ChartOptions => ({
     x,
     log: logY.value,
+    robust: false,
     colours: themeColours(),
-    slot: 0,
+    strokes: (plan) => rankStrokes(plan, themeColours().data[0] ?? "", themeColours().ink),
+    nameOf: null,
+    always: () => false,
+    onHover: () => undefined,
     sync: `${panels.scope} ${x}`,
     onZoom: zoom,
     onDrawn: (plan, hidden) => {

@@ -1,5 +1,6 @@
 /** Strokes of one panel on a 2D canvas, in device pixels. Knows no axis: the caller gives the two mappings. */
 import type { Line, Plan } from "../plan.ts";
+import type { Stroke } from "../stroke.ts";
 
 export interface Surface {
   readonly context: CanvasRenderingContext2D;
@@ -11,7 +12,8 @@ export interface Surface {
   readonly top: number;
   readonly width: number;
   readonly height: number;
-  readonly colours: readonly string[];
+  /** Of each line of the plan. */
+  readonly strokes: readonly Stroke[];
   /** Paper colour, for the halo of the last point. */
   readonly halo: string;
   /** True on a log axis: values ≤ 0 cannot be drawn and lift the pen. */
@@ -19,6 +21,11 @@ export interface Surface {
 }
 
 const BAND_ALPHA = 0.16;
+/** With more lines than that, bands would only make a fog; spikes are stroked all the same. */
+export const BANDS_MAX = 12;
+/** Lines beyond this share the picture: each is half transparent. */
+const OPAQUE_MAX = 100;
+const HALO_PX = 2;
 /** What a later attempt has superseded stays in the background: lighter, and dashed (CSS pixels on and off). */
 const SUPERSEDED_ALPHA = 0.55;
 const SUPERSEDED_DASH = [4, 3];
@@ -28,7 +35,7 @@ export function strokeWidth(lines: number): number {
   return lines <= 20 ? 1.25 : lines <= 100 ? 1 : 0.75;
 }
 
-/** Draws bands first, then lines, so that no band covers a line. */
+/** Draws bands first, then lines, so that no band covers a line; lines in front come last. */
 export function drawPlan(plan: Plan, to: Surface): void {
   const { context: c } = to;
   c.save();
@@ -38,24 +45,44 @@ export function drawPlan(plan: Plan, to: Surface): void {
   c.rect(to.left - air, to.top - air, to.width + 2 * air, to.height + air);
   c.clip();
   c.lineJoin = "round";
-  c.lineWidth = strokeWidth(plan.lines.length) * to.ratio;
-  const alpha = plan.lines.length > 100 ? 0.5 : 1;
+  const many = plan.lines.length > BANDS_MAX;
   plan.lines.forEach((line, i) => {
-    c.fillStyle = to.colours[i] as string;
-    if (line.attempt === 0) drawBand(line, to);
+    const { colour, front } = to.strokes[i]!;
+    c.fillStyle = colour;
+    if (line.attempt === 0 && (front || !many)) drawBand(line, to);
   });
-  plan.lines.forEach((line, i) => {
-    c.globalAlpha = line.attempt === 0 ? alpha : SUPERSEDED_ALPHA * alpha;
-    c.setLineDash(line.attempt === 0 ? [] : SUPERSEDED_DASH.map((length) => length * to.ratio));
-    c.strokeStyle = to.colours[i] as string;
-    c.fillStyle = to.colours[i] as string;
-    drawLine(line, to);
-    drawSpikes(line, to);
-    drawPoints(line, to);
-    c.globalAlpha = 1;
-    drawLast(line, to);
-  });
+  for (const front of [false, true]) {
+    plan.lines.forEach((line, i) => {
+      if (to.strokes[i]!.front === front) strokeLine(line, to.strokes[i]!, plan.lines.length, to);
+    });
+  }
   c.restore();
+}
+
+function strokeLine(line: Line, stroke: Stroke, lines: number, to: Surface): void {
+  const { context: c } = to;
+  const superseded = line.attempt > 0;
+  const alpha = lines > OPAQUE_MAX && !stroke.front ? 0.5 : 1;
+  const width = (stroke.width ?? strokeWidth(lines)) * to.ratio;
+  if (stroke.front) {
+    c.strokeStyle = to.halo;
+    c.lineWidth = width + 2 * HALO_PX * to.ratio;
+    c.setLineDash([]);
+    drawLine(line, to);
+  }
+  c.lineWidth = width;
+  c.globalAlpha = superseded ? SUPERSEDED_ALPHA * alpha : alpha;
+  const dash = superseded ? SUPERSEDED_DASH : stroke.dash;
+  c.setLineDash(dash.map((length) => length * to.ratio));
+  c.strokeStyle = stroke.colour;
+  c.fillStyle = stroke.colour;
+  drawLine(line, to);
+  c.setLineDash([]);
+  drawSpikes(line, to);
+  drawPoints(line, to);
+  c.globalAlpha = 1;
+  drawOutside(line, to);
+  drawLast(line, to);
 }
 
 /** Fills min…max bucket by bucket, joined where the line is joined; at least half a pixel high. */
@@ -127,6 +154,29 @@ function drawPoints(line: Line, to: Surface): void {
     c.arc(x, y, radius, 0, 2 * Math.PI);
   }
   c.fill();
+}
+
+/** Ticks at the edge for what lies above or below the range of y: nothing vanishes without a sign. */
+function drawOutside(line: Line, to: Surface): void {
+  const { context: c } = to;
+  const length = 5 * to.ratio;
+  const bottom = to.top + to.height;
+  c.beginPath();
+  for (let i = 0; i < line.x.length; i++) {
+    const x = to.toX(line.x[i]!);
+    if (x < to.left || x > to.left + to.width) continue;
+    const low = line.band === null ? line.y[i]! : line.band.low[i]!;
+    const high = line.band === null ? line.y[i]! : line.band.high[i]!;
+    if (to.toY(high) < to.top) {
+      c.moveTo(x, to.top);
+      c.lineTo(x, to.top + length);
+    }
+    if ((!to.positive || low > 0) && to.toY(low) > bottom) {
+      c.moveTo(x, bottom);
+      c.lineTo(x, bottom - length);
+    }
+  }
+  c.stroke();
 }
 
 /** The newest point, exact, with a halo of paper so that it never melts into its line. */
