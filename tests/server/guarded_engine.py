@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from buoy_server.errors import StorageTrouble
 from buoy_server.metrics.engine import open_engine
+from buoy_server.metrics.parts import suspects
 from buoy_server.metrics.store import MetricsStore, PointColumns
 
 
@@ -31,6 +32,8 @@ def answer(store: MetricsStore, words: list[str]) -> str:
             return error.code
         return "stored"
     with store.engine.client() as client:
+        if words[0] == "suspects":
+            return " ".join(part.name for part in suspects(client)) or "none"
         if words[0] == "merge":
             client.command("OPTIMIZE TABLE points FINAL")
             return "merged"

@@ -63,7 +63,11 @@ def ask(tmp_path: Path, seam: Seam) -> Iterator[Ask]:
 
 def whole(rows: int) -> str:
     """What `ask("count")` says of the rows 0 to n-1, each there once."""
-    return f"{rows} {rows} {round(sum(math.sqrt(step) for step in range(rows)))}"
+    return f"{rows} {rows} {sum_of_roots(rows)}"
+
+
+def sum_of_roots(rows: int) -> int:
+    return round(math.fsum(math.sqrt(step) for step in range(rows)))
 
 
 def writes_fail(seam: Seam, tmp_path: Path) -> Rule:
@@ -194,18 +198,50 @@ def test_a_killed_server_mends_at_its_next_start(tmp_path: Path, seam: Seam) -> 
 
 
 @pytest.mark.slow
-def test_a_part_that_only_looks_broken_is_not_dropped(tmp_path: Path, seam: Seam) -> None:
-    """A server that was killed can leave an empty file, and one that starts writes some anew. Its guard dropped such a
-    part: points that had been acknowledged, so that no daemon would send them again."""
-    engine = Engine(tmp_path / "db", seam)
-    assert engine.ask("insert 0 1000") == "stored"
-    engine.end()
-    parts = list((tmp_path / "db").glob("store/*/*/all_*"))
+def test_a_part_that_only_looks_broken_is_not_dropped(tmp_path: Path, seam: Seam, ask: Ask) -> None:
+    """The engine has the last word. A wrong one of the guard drops points that no daemon sends again."""
+    assert ask("insert 0 1000") == "stored"
+    for part in (tmp_path / "db").glob("store/*/*/all_*"):
+        os.truncate(part / "default_compression_codec.txt", 0)
+    assert ask("suspects") != "none"
+    with seam.fail(tmp_path / "db" / "store/*", Operation.WRITE, errno.EIO):
+        assert ask("insert 1000 1000") == "storage_failed"
+    assert ask("insert 1000 1000") == "stored"
+    assert ask("count") == whole(2000)
+
+
+WIDE_ROWS = 3_000_000
+"""Enough for a part with files of its own for each column. Those of a column of zeros are empty."""
+
+
+def wide_parts(tmp_path: Path) -> list[Path]:
+    return [path.parent for path in (tmp_path / "db").glob("store/*/*/all_*/rank.bin")]
+
+
+@pytest.mark.slow
+def test_empty_files_of_large_parts_are_no_damage(tmp_path: Path, seam: Seam) -> None:
+    """Each start dropped every part of over ten megabytes, or read all of it, because no rank but 0 was in it."""
+    first = Engine(tmp_path / "db", seam)
+    assert first.ask(f"insert 0 {WIDE_ROWS}") == "stored"
+    first.process.kill()
+    first.process.wait()
+    parts = wide_parts(tmp_path)
     assert parts
-    for part in parts:
-        (part / "left.tmp").touch()
-    engine = Engine(tmp_path / "db", seam)
-    # An insert waits until what an earlier process may have left has been looked at.
-    assert engine.ask("insert 1000 10") == "stored"
-    assert engine.ask("count") == whole(1010)
-    engine.end()
+    assert not any((part / "rank.bin").stat().st_size for part in parts)
+    second = Engine(tmp_path / "db", seam)
+    assert second.ask("insert 0 10") == "stored"
+    assert second.ask("suspects") == "none"
+    assert second.ask("count") == f"{WIDE_ROWS + 10} {WIDE_ROWS} {sum_of_roots(WIDE_ROWS) + sum_of_roots(10)}"
+    second.end()
+
+
+@pytest.mark.slow
+def test_large_parts_come_back_too(tmp_path: Path, seam: Seam, ask: Ask) -> None:
+    for begin in (0, WIDE_ROWS):
+        assert ask(f"insert {begin} {WIDE_ROWS}") == "stored"
+    with seam.fail(tmp_path / "db", Operation.WRITE, errno.EIO) as rule:
+        ask("merge")
+        assert rule.hits
+        wait_until(lambda: kept_parts(tmp_path), "what it was made of to get a second name")
+    wait_until(lambda: not kept_parts(tmp_path), "the second names to go")
+    wait_for(ask, f"{2 * WIDE_ROWS} {2 * WIDE_ROWS} {sum_of_roots(2 * WIDE_ROWS)}")

@@ -34,6 +34,11 @@ _LOOKS, _LOOK_S = 4, 0.25
 _KEPT = "kept_"
 """Begins the names of folders that the engine does not take for parts."""
 
+_UNCOUNTED = (
+    "checksums.txt", "columns.txt", "columns_substreams.txt", "default_compression_codec.txt", "metadata_version.txt",
+)  # fmt: skip
+"""Files of a part that the engine leaves out of its size."""
+
 _SHARED = {".bin", ".cidx", ".idx"}
 """Files of a part that are written once. The others are small, and written anew when the part is attached."""
 
@@ -58,13 +63,16 @@ class _Part:
         return self.table == other.table and self.first <= other.first and other.last <= self.last
 
     def is_whole(self) -> bool:
-        """Whether its files are there, as long as they should be."""
+        """Whether its files are there, as long as they should be.
+
+        A file of a column may be empty: one of nothing but zeros has its values nowhere.
+        """
         try:
-            sizes = [entry.stat().st_size for entry in os.scandir(self.path)]
+            sizes = {entry.name: entry.stat().st_size for entry in os.scandir(self.path)}
         except FileNotFoundError:
             return True  # Merged or dropped meanwhile.
-        # Beside what is counted there are a few small files, none of which may be empty.
-        return bool(sizes) and min(sizes) > 0 and sum(sizes) >= self.size_bytes
+        counted = sum(size for name, size in sizes.items() if name not in _UNCOUNTED)
+        return counted >= self.size_bytes and all(sizes.get(name) != 0 for name in _UNCOUNTED)
 
 
 def mend(client: Client) -> None:
@@ -73,8 +81,8 @@ def mend(client: Client) -> None:
     Raises:
         OSError, ClickHouseError: The disk is not well yet. Nothing is lost by that.
     """
+    broken = _surely_broken(client)
     parts = _parts(client)
-    broken = _surely_broken(client, [part for part in parts if part.active and not part.is_whole()])
     for part in broken:
         sources = _sources(part, parts)
         _log.error("the disk has lost some of %s; %s", part.path, _outcome(part, sources))
@@ -89,17 +97,25 @@ def mend(client: Client) -> None:
         _bring_back(client, table, folder)
 
 
-def _surely_broken(client: Client, suspects: list[_Part]) -> list[_Part]:
+def suspects(client: Client) -> list[_Part]:
+    """Parts in use that seem broken."""
+    return [part for part in _parts(client) if part.active and not part.is_whole()]
+
+
+def _surely_broken(client: Client) -> list[_Part]:
     """Those that stay broken, and that the engine itself finds broken.
 
     A part that is being attached or merged away has empty files, or none, for a moment. Whoever drops it then loses
     points that no daemon sends again.
     """
-    for _ in range(_LOOKS if suspects else 0):
+    found = suspects(client)
+    for _ in range(_LOOKS):
+        if not found:
+            return []
         time.sleep(_LOOK_S)
-        active = {part.path for part in _parts(client) if part.active}
-        suspects = [part for part in suspects if part.path in active and not part.is_whole()]
-    return [part for part in suspects if not _engine_reads(client, part)]
+        still = {part.path for part in suspects(client)}
+        found = [part for part in found if part.path in still]
+    return [part for part in found if not _engine_reads(client, part)]
 
 
 def _engine_reads(client: Client, part: _Part) -> bool:
@@ -123,7 +139,7 @@ def _sources(merged: _Part, parts: list[_Part]) -> list[_Part]:
     for part in sorted(candidates, key=lambda part: part.first - part.last):
         if not any(larger.holds(part) for larger in found) and Path(part.path).exists() and part.is_whole():
             found.append(part)
-    return found
+    return [part for part in found if not _engine_reads(client, part)]
 
 
 def _outcome(part: _Part, sources: list[_Part]) -> str:
