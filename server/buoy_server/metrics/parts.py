@@ -139,7 +139,7 @@ def _sources(merged: _Part, parts: list[_Part]) -> list[_Part]:
     for part in sorted(candidates, key=lambda part: part.first - part.last):
         if not any(larger.holds(part) for larger in found) and Path(part.path).exists() and part.is_whole():
             found.append(part)
-    return [part for part in found if not _engine_reads(client, part)]
+    return found
 
 
 def _outcome(part: _Part, sources: list[_Part]) -> str:
