@@ -56,9 +56,9 @@ class KeyStatistics(_Struct):
         n: how many there were; bools count as 0 and 1.
         first: the first one. An int, as are `last`, `minimum` and `maximum`, if all so far were ints up to 2**53.
         last: the latest one.
-        minimum: the least; NaN from the first NaN on.
-        maximum: the greatest; NaN from the first NaN on.
-        mean: the sum in double precision, divided by `n`.
+        minimum: the least of those that are finite; NaN if none is.
+        maximum: the greatest of them; NaN if none is.
+        mean: their sum in double precision, divided by their number; NaN if there are none.
     """
 
     __slots__ = ("first", "last", "maximum", "mean", "minimum", "n")

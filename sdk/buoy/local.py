@@ -185,10 +185,11 @@ def _statistics(values: Iterable[Any]) -> Series | None:
     numbers = [value for value in values if isinstance(value, (int, float))]
     if not numbers:
         return None
-    broken = [value for value in numbers if value != value]  # noqa: PLR0124  true of NaN only
-    low, high = (broken[0], broken[0]) if broken else (min(numbers), max(numbers))
-    mean = sum(map(nearest_double, numbers)) / len(numbers)
-    return Series(len(numbers), numbers[0], numbers[-1], low, high, mean)
+    finite = [value for value in numbers if math.isfinite(nearest_double(value))]
+    if not finite:
+        return Series(len(numbers), numbers[0], numbers[-1], math.nan, math.nan, math.nan)
+    mean = sum(map(nearest_double, finite)) / len(finite)
+    return Series(len(numbers), numbers[0], numbers[-1], min(finite), max(finite), mean)
 
 
 def gap_text(lost: int, payload: bytes) -> str:

@@ -322,20 +322,17 @@ def test_statistics(spool: Spool) -> None:
     assert spool.writer.statistics("unknown") is None
 
 
-def test_a_nan_sticks(spool: Spool) -> None:
-    for value in (1.0, math.nan, -5.0, 7.0):
+def test_what_is_not_finite_hides_nothing_that_is(spool: Spool) -> None:
+    for value in (1.0, math.nan, -5.0, math.inf, 7.0, -math.inf):
         spool.writer.log({"a": value})
     found = spool.writer.statistics("a")
-    assert math.isnan(found.minimum)
-    assert math.isnan(found.maximum)
-    assert math.isnan(found.mean)
-    assert (found.first, found.last) == (1.0, 7.0)
-    for value in (math.inf, -math.inf):
+    assert (found.n, found.minimum, found.maximum, found.mean) == (6, -5.0, 7.0, 1.0)
+    assert (found.first, found.last) == (1.0, -math.inf)
+    for value in (math.inf, math.nan):
         spool.writer.log({"b": value})
-    assert (spool.writer.statistics("b").minimum, spool.writer.statistics("b").maximum) == (
-        -math.inf,
-        math.inf,
-    )
+    found = spool.writer.statistics("b")
+    assert (found.n, found.first) == (2, math.inf)
+    assert all(map(math.isnan, (found.minimum, found.maximum, found.mean, found.last)))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 63, 64, 65, 127, 128, 129, 1000, 5000])

@@ -6,7 +6,7 @@ plain memory for its UTF-8.
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF, Py_XINCREF
-from libc.math cimport isnan
+from libc.math cimport isfinite
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -53,11 +53,12 @@ cdef struct SlotData:
     bint all_ints
     Kind last_kind
     uint64_t n
+    uint64_t finite  # how many of them are no NaN and no infinity: extremes and total are over these
     uint64_t stride
     double first
     double last_number
-    double minimum
-    double maximum
+    double minimum  # infinity while there is none
+    double maximum  # its opposite
     double total
     uint32_t points
     double history[HISTORY_POINTS_MAX]
@@ -84,15 +85,16 @@ cdef struct RowSizes:
 cdef inline void count_number(SlotData* slot, double number, bint small_int) noexcept:
     """Takes note of a number; see the twin's `Slot.update`."""
     if slot.n == 0:
-        slot.first = slot.minimum = slot.maximum = number
-    # A NaN takes the place of any number, and no number is less or greater than it.
-    if number < slot.minimum or isnan(number):
-        slot.minimum = number
-    if number > slot.maximum or isnan(number):
-        slot.maximum = number
+        slot.first = number
+    if isfinite(number):
+        if number < slot.minimum:
+            slot.minimum = number
+        if number > slot.maximum:
+            slot.maximum = number
+        slot.total += number
+        slot.finite += 1
     slot.all_ints &= small_int
     slot.last_number = number
-    slot.total += number
     # The stride is a power of two.
     if slot.n & (slot.stride - 1) == 0:
         remember(slot, number)

@@ -20,6 +20,7 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF, Py_XINCREF
 from libc.errno cimport EDQUOT, ENOMEM, ENOSPC
+from libc.math cimport INFINITY, NAN
 from libc.stdint cimport INT64_MAX, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset, strerror
 
@@ -184,6 +185,7 @@ cdef class Slot:
     cdef void number(self, uint32_t key_id) noexcept:
         self.data.key_id = key_id
         self.data.word_size = <uint32_t> varint_size(<uint64_t> key_id << 1 | 1)
+        self.data.minimum, self.data.maximum = INFINITY, -INFINITY
 
     cdef object last(self):
         if self.data.last_kind == FLOAT:
@@ -194,7 +196,9 @@ cdef class Slot:
         cdef SlotData* data = &self.data
         if not data.n:
             return None
-        mean = data.total / <double> data.n
+        if not data.finite:
+            return KeyStatistics(data.n, data.first, data.last_number, NAN, NAN, NAN)
+        mean = data.total / <double> data.finite
         numbers = data.first, data.last_number, data.minimum, data.maximum
         if data.all_ints:
             numbers = tuple([int(number) for number in numbers])

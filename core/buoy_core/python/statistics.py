@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from buoy_core.chunk import KeyStatistics
 from buoy_core.format import HISTORY_POINTS_MAX
 from buoy_core.values import fits_double, nearest_double
@@ -13,6 +15,7 @@ class Slot:
     __slots__ = (
         "all_ints",
         "defined",
+        "finite",
         "first",
         "history",
         "key_id",
@@ -35,7 +38,9 @@ class Slot:
         self.last: object = None
         self.n = 0
         self.all_ints = True
-        self.first = self.last_number = self.minimum = self.maximum = self.total = 0.0
+        self.finite = 0
+        self.first = self.last_number = self.total = 0.0
+        self.minimum, self.maximum = math.inf, -math.inf
         self.stride = 1
         self.history: list[float] = []
 
@@ -48,14 +53,12 @@ class Slot:
         if isinstance(value, float | bool) or not fits_double(value):
             self.all_ints = False
         if not self.n:
-            self.first = self.minimum = self.maximum = number
-        # A NaN takes the place of any number, and no number is less or greater than it.
-        if number < self.minimum or number != number:  # noqa: PLR0124 - true of NaN only
-            self.minimum = number
-        if number > self.maximum or number != number:  # noqa: PLR0124
-            self.maximum = number
+            self.first = number
+        if math.isfinite(number):
+            self.minimum, self.maximum = min(self.minimum, number), max(self.maximum, number)
+            self.total += number
+            self.finite += 1
         self.last_number = number
-        self.total += number
         self._remember(number)
         self.n += 1
 
@@ -77,7 +80,9 @@ class Slot:
         """The statistics; None if no number was logged."""
         if not self.n:
             return None
-        mean = self.total / self.n
+        if not self.finite:
+            return KeyStatistics(self.n, self.first, self.last_number, math.nan, math.nan, math.nan)
+        mean = self.total / self.finite
         numbers = self.first, self.last_number, self.minimum, self.maximum
         first, last, minimum, maximum = map(int, numbers) if self.all_ints else numbers
         return KeyStatistics(self.n, first, last, minimum, maximum, mean)

@@ -24,13 +24,14 @@ class _Tally:
         self.minimum = math.inf
         self.maximum = -math.inf
         self.total = 0.0
-        self.finite = 0
+        self.numbers = self.finite = 0
 
     def add(self, value: Any) -> None:
         if self.first is None:
             self.first = value
         if not isinstance(value, (int, float)):
             return
+        self.numbers += 1
         number = nearest_double(value) if isinstance(value, int) else value
         if math.isfinite(number):
             self.minimum, self.maximum = min(self.minimum, number), max(self.maximum, number)
@@ -90,9 +91,11 @@ class Summary:
         assert metric is not None
         if "none" in metric.summary:
             return False, None
-        low, high = (tally.minimum, tally.maximum) if tally.finite else (None, None)
+        if not tally.numbers:
+            return True, last
+        low, high = (tally.minimum, tally.maximum) if tally.finite else (math.nan, math.nan)
         known = {
-            "min": low, "max": high, "mean": tally.total / tally.finite if tally.finite else None,
+            "min": low, "max": high, "mean": tally.total / tally.finite if tally.finite else math.nan,
             "best": high if metric.goal == "maximize" else low, "first": tally.first, "last": last,
         }  # fmt: skip
         shown = {kind: known[kind] for kind in metric.summary if kind in known}

@@ -146,7 +146,8 @@ class Metrics:
 
 
 def aggregate(kind: str, goal: str | None, last: object, statistics: Statistics) -> object:
-    """One number of a summary; NaN in the series makes all but first and last NaN."""
+    """One number of a summary. NaN and the infinities count for first and last only, unless there is nothing else: then
+    the others are NaN."""
     if kind == "last":
         return last
     if kind == "best":

@@ -28,6 +28,8 @@ class Logged:
 
     Attributes:
         attempt, stream, seq: Where its last value comes from; an attempt of another run, for a fork, counts as 0.
+        minimum, maximum, total: Of the finite numbers, of which there are `finite`.
+        numeric: Whether there are any numbers.
     """
 
     attempt: int
@@ -39,6 +41,7 @@ class Logged:
     maximum: float | None
     total: float
     finite: int
+    numeric: bool
 
 
 @dataclass
@@ -141,6 +144,7 @@ def _joined(rows: Sequence[Row[tuple[object, ...]]], run: int) -> Logged:
         maximum=max(maxima, default=None),
         total=sum(row.total for row in rows),
         finite=sum(row.finite for row in rows),
+        numeric=any(row.n for row in rows),
     )
 
 
@@ -190,6 +194,9 @@ def _rows_of(answer: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
         yield dict(zip(names, values, strict=True))
 
 
+_NO_NUMBERS = {"finite": 0, "total": 0.0, "low": 0.0, "high": 0.0, "numeric": False}
+
+
 class _Ends:
     """Puts together what points and texts say of the same series."""
 
@@ -201,13 +208,14 @@ class _Ends:
         for row in rows:
             row["first_value"] = number(row.pop("first_kind"), row["first_value"])
             row["last_value"] = number(row.pop("last_kind"), row["last_value"])
+            row["numeric"] = True
             self._rows[row["run"], row["key"], row["rank"]] = row
 
     def take_texts(self, rows: Iterable[dict[str, Any]]) -> None:
         """Rows of the question about texts. A text at the step of a number is the exact value of a large integer."""
         for row in rows:
             series = row["run"], row["key"], row["rank"]
-            known = self._rows.setdefault(series, row | {"finite": 0, "total": 0.0, "low": 0.0, "high": 0.0})
+            known = self._rows.setdefault(series, row | _NO_NUMBERS)
             if row["first_step"] <= known["first_step"]:
                 known |= {name: row[name] for name in ("first_step", "first_value")}
             if row["last_step"] >= known["last_step"]:
@@ -227,6 +235,7 @@ class _Ends:
                 maximum=row["high"] if row["finite"] else None,
                 total=row["total"],
                 finite=row["finite"],
+                numeric=row["numeric"],
             )
             for series, row in self._rows.items()
         }

@@ -7,11 +7,13 @@ later.
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Row, select
 
+from buoy_server.jsonvalues import tag
 from buoy_server.metadata.engine import digest
 from buoy_server.metadata.schema import METRIC_DEFS, SUMMARY_VALUES
 from buoy_server.metrics.reader import MetricsReader
@@ -71,18 +73,21 @@ _ABSENT = object()
 
 
 def aggregate(item: Logged, definition: Mapping[str, object]) -> object:
-    """What the summary shows for a logged key."""
+    """What the summary shows for a logged key: extremes and mean of its finite numbers, NaN if none is finite."""
     kinds = definition.get("summary")
     if not isinstance(kinds, list) or not kinds:
         return item.last
     if "none" in kinds:
         return _ABSENT
-    best = item.maximum if definition.get("goal") == "maximize" else item.minimum
+    if not item.numeric:
+        return item.last
+    nan = tag(math.nan)
+    low, high = (item.minimum, item.maximum) if item.finite else (nan, nan)
     values: dict[str, object] = {
-        "min": item.minimum,
-        "max": item.maximum,
-        "mean": item.total / item.finite if item.finite else None,
-        "best": best,
+        "min": low,
+        "max": high,
+        "mean": item.total / item.finite if item.finite else nan,
+        "best": high if definition.get("goal") == "maximize" else low,
         "first": item.first,
         "last": item.last,
     }
