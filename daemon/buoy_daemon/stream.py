@@ -154,7 +154,6 @@ class Stream:
         lost = self.synced_seq - opened.next_seq
         if lost > 0:
             opened.append_gap(lost, _loss(self.wal_dir, lost, new=opened.next_seq == 1))
-            self._defined_keys.clear()
         if lost > 0 or any(opened.offset_of(tail.writer_id) < tail.synced for tail in self.tails.values()):
             for writer_id, tables in self._shadow.tables():
                 if writer_id in self.tails:
@@ -211,6 +210,7 @@ class Stream:
         if self._log is not None:
             self._log.close()
             self._log = None
+        self._defined_keys.clear()
         self.unsynced_since = None
 
     def _stream_start(self) -> bytes:
@@ -338,8 +338,8 @@ class Stream:
     def append_sample(self, values: dict[str, float | int], time_us: int) -> None:
         """Logs one sample of the machine. Raises LogTrouble.
 
-        The names' ids are in the index before they are used, so that another daemon goes on with the same ones; each
-        daemon defines them again, because the last one may have died in between.
+        The names' ids are in the index before they are used, so that another daemon goes on with the same ones. They
+        are defined anew after each opening of the log: it may have lost its end.
         """
         keys = self.entry.system_keys
         new = [name for name in values if name not in keys]
