@@ -58,11 +58,12 @@ def test_a_full_disk_costs_nothing(state_dir, tmp_path, start_daemon, server):
 
 def test_a_run_folder_that_cannot_be_made_yet(state_dir, tmp_path, start_daemon, server):
     daemon = start_daemon(*QUICK)
-    (tmp_path / "run-r1").write_text("in the way")
-    run = opened(daemon, state_dir, tmp_path, server.base_url)
+    runs = tmp_path / "runs"
+    runs.write_text("in the way")
+    run = opened(daemon, state_dir, runs, server.base_url)
     run.log(100)
     wait_until(lambda: "its records stay in the spool" in daemon.log(), "the daemon notices")
-    (tmp_path / "run-r1").unlink()
+    runs.unlink()
     run.finish()
     wait_until(lambda: ends(server), "everything arrives")
     assert values_of(server.only_stream(), run.writer_id) == numbers(100)

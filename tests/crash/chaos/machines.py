@@ -111,8 +111,13 @@ class Machine:
     def open_ends(self) -> list[Path]:
         """What is not wholly in a log, or not wholly on the server."""
         folder = Path(self.stack.environment["BUOY_STATE_DIR"])
-        spools = {path.parent for path in [*folder.glob("spool/*/*.seg"), *folder.glob("outbox/*/*/*.seg")]}
-        return [*spools, *folder.glob("streams/*.json")]
+        while True:
+            # A folder may go while its files are listed.
+            with contextlib.suppress(FileNotFoundError):
+                spools = {
+                    path.parent for path in [*folder.glob("spool/*/*.seg"), *folder.glob("outbox/*/*/*.seg")]
+                }
+                return [*spools, *folder.glob("streams/*.json")]
 
 
 class Slot:
