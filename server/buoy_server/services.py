@@ -19,6 +19,7 @@ from buoy_server.metrics.reader import MetricsReader
 from buoy_server.metrics.remover import MetricsRemover
 from buoy_server.metrics.store import MetricsStore
 from buoy_server.objects import open_objects
+from buoy_server.query.bands import BandQuery
 from buoy_server.query.history import HistoryQuery
 from buoy_server.query.series import SeriesQuery
 from buoy_server.query.summaries import Summaries
@@ -34,6 +35,7 @@ class Services:
     objects: ObjectStore
     ingest: Ingest
     series: SeriesQuery
+    bands: BandQuery
     history: HistoryQuery
     summaries: Summaries
     broadcaster: Broadcaster
@@ -79,6 +81,7 @@ def open_services(options: Options) -> Services:
             broadcaster.publish(owner.project_name, owner.run_id, rev, bits)
 
     reader = MetricsReader(engine)
+    series = SeriesQuery(metadata, reader)
     return Services(
         metadata=metadata,
         engine=engine,
@@ -89,7 +92,8 @@ def open_services(options: Options) -> Services:
             changed,
             Storage(folders_of(options.metadata_url, options.metrics_url)),
         ),
-        series=SeriesQuery(metadata, reader),
+        series=series,
+        bands=BandQuery(metadata, reader, series),
         history=HistoryQuery(metadata, reader),
         summaries=Summaries(reader),
         broadcaster=broadcaster,

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from buoy_server.metrics.selection import REDUCED
 from buoy_server.query.known_series import Extent
 from buoy_server.query.series import PanelAnswer, SeriesAnswer
 from buoy_server.web.frames import encode_frame, encode_stream
@@ -27,7 +28,7 @@ NAN = float("nan")
 
 def buckets(first: int, idx: list[int], **columns: list[float]) -> SeriesAnswer:
     arrays = {
-        name: np.array(values, dtype=np.uint64 if name == "n" else np.float64)
+        name: np.array(values, dtype=np.uint64 if name in COUNTS else np.float64)
         for name, values in columns.items()
     }
     extent = Extent(10**12, -4.0, 4095.5, 0.1, 1_700_000_000_123_456)
@@ -35,6 +36,16 @@ def buckets(first: int, idx: list[int], **columns: list[float]) -> SeriesAnswer:
         "run-é", "train/loss", 3, "buckets", rev=2**53, gen=2, extent=extent, first_bucket=first,
         idx=np.array(idx, np.uint32), columns=arrays,
     )  # fmt: skip
+
+
+COUNTS = {"n", "low", "high", "ranks"}
+BITS = {0: "n", 1: "min", 2: "max", 3: "last", 4: "mean", 24: "low", 25: "high", 26: "ranks"}
+
+
+def band(first: int, idx: list[int], attempt: int = 0, **columns: list[float]) -> SeriesAnswer:
+    answer = buckets(first, idx, **columns)
+    answer.rank, answer.attempt = REDUCED, attempt
+    return answer
 
 
 def raw(x: list[float], y: list[float]) -> SeriesAnswer:
@@ -66,6 +77,29 @@ CASES: dict[str, list[PanelAnswer]] = {
                 ),
                 buckets(1 << 40, [0], last=[0.25], mean=[0.25]),
                 buckets(0, [0, 1], min=[1.0, 2.0], max=[3.0, 4.0], mean=[2.1, 3.1]),
+            ],
+        )
+    ],
+    "bands": [
+        PanelAnswer(
+            2,
+            4,
+            43,
+            [
+                band(
+                    0,
+                    [0, 2, 3],
+                    n=[64, 32, 1],
+                    min=[0.25, 0.5, NAN],
+                    max=[0.75, 0.5, NAN],
+                    mean=[0.5, 0.5, NAN],
+                    low=[63, 0, 0],
+                    high=[7, 0, 0],
+                    ranks=[64, 32, 0],
+                ),
+                band(
+                    9, [0], attempt=2, n=[3], min=[0.1], max=[0.3], mean=[0.2], low=[1], high=[0], ranks=[2]
+                ),
             ],
         )
     ],
@@ -152,9 +186,11 @@ def read_entry(data: bytes, at: int, strings: int, payload: int) -> dict[str, An
     if kind == 1:
         idx = list(map(float, range(rows))) if mask >> 31 else take("<u4")
         found["buckets"] = [first + int(index) for index in idx]
-        names = [name for bit, name in enumerate(("n", "min", "max", "last", "mean")) if mask >> bit & 1]
+        names = [name for bit, name in BITS.items() if mask >> bit & 1]
         assert len(names) == columns
-        found["columns"] = {name: take("<u4" if name == "n" else "<f8" if dtype else "<f4") for name in names}
+        found["columns"] = {
+            name: take("<u4" if name in COUNTS else "<f8" if dtype else "<f4") for name in names
+        }
     return found
 
 
@@ -174,7 +210,7 @@ def test_what_was_written_can_be_read(name: str) -> None:
             for column, values in series.columns.items():
                 expected = values.astype(float)
                 if column == "mean" and entry["dtype"] == 0:
-                    assert np.allclose(entry["columns"][column], expected, rtol=1e-6)
+                    assert np.allclose(entry["columns"][column], expected, rtol=1e-6, equal_nan=True)
                 else:
                     assert np.array_equal(entry["columns"][column], expected, equal_nan=True)
 

@@ -1,13 +1,14 @@
 /** Decoded frames in the shape of the JSON answer of series:query, so that one can be held against the other. */
-import type { Column, Frame, Series } from "../src/data/frames.ts";
+import { ALL_RANKS, type Column, type Frame, type Series } from "../src/data/frames.ts";
 
 type Word = number | "NaN" | "Infinity" | "-Infinity";
 
 export interface JsonSeries {
   run: string;
   key: string;
-  rank: number;
+  rank: number | null;
   kind: string;
+  attempt?: number;
   n_total?: number;
   last_x?: Word;
   last_y?: Word;
@@ -21,6 +22,9 @@ export interface JsonSeries {
   max?: Word[];
   last?: Word[];
   mean?: Word[];
+  low?: number[];
+  high?: number[];
+  ranks?: number[];
   x?: number[];
   y?: Word[];
 }
@@ -47,7 +51,8 @@ export function sameMean(a: Word[], b: Word[]): boolean {
 }
 
 function seriesJson(series: Series): JsonSeries {
-  const { run, key, rank, kind } = series;
+  const { run, key, kind } = series;
+  const rank = series.rank === ALL_RANKS ? null : series.rank;
   if (series.kind !== "raw" && series.kind !== "buckets") return { run, key, rank, kind };
   const head = {
     ...{
@@ -58,6 +63,7 @@ function seriesJson(series: Series): JsonSeries {
       n_total: series.nTotal,
       last_x: word(series.lastX),
       last_y: word(series.lastY),
+      ...(series.attempt > 0 ? { attempt: series.attempt } : {}),
     },
     ...{ last_t: series.lastT, x_min: series.xMin, x_max: series.xMax },
   };
@@ -76,7 +82,7 @@ export function panelJson(frame: Frame): JsonPanel {
 /** The panel with only what both sides say, and `mean` taken out for `sameMean`. */
 export function exactParts(panel: JsonPanel): { panel: JsonPanel; means: Word[][] } {
   const names =
-    "run key rank kind n_total last_x last_y last_t x_min x_max first_bucket idx n min max last x y".split(
+    "run key rank kind attempt n_total last_x last_y last_t x_min x_max first_bucket idx n min max last low high ranks x y".split(
       " ",
     );
   const exact = (series: JsonSeries): JsonSeries =>

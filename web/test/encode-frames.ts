@@ -9,7 +9,7 @@ export interface EntrySpec {
   base?: number;
   first?: number;
   idx?: number[];
-  columns?: Partial<Record<"n" | "min" | "max" | "last" | "mean", number[]>>;
+  columns?: Partial<Record<keyof typeof BITS, number[]>>;
   x?: number[];
   y?: number[];
   last?: [number, number, number];
@@ -17,7 +17,8 @@ export interface EntrySpec {
   attempt?: number;
 }
 
-const BITS = { n: 0, min: 1, max: 2, last: 3, mean: 4 } as const;
+const BITS = { n: 0, min: 1, max: 2, last: 3, mean: 4, low: 24, high: 25, ranks: 26 } as const;
+const WHOLE = ["n", "low", "high", "ranks"];
 const KIND = { unchanged: 0, buckets: 1, raw: 2, absent: 3 } as const;
 
 const up8 = (n: number): number => Math.ceil(n / 8) * 8;
@@ -51,13 +52,13 @@ function payloadOf(entry: EntrySpec): { bytes: Uint8Array; mask: number; rows: n
   let mask = entry.idx === undefined ? 0x80000000 : 0;
   if (entry.idx !== undefined) parts.push(bytesOf(Uint32Array.from(entry.idx)));
   let rows = 0;
-  for (const name of ["n", "min", "max", "last", "mean"] as const) {
+  for (const name of Object.keys(BITS) as (keyof typeof BITS)[]) {
     const values = entry.columns?.[name];
     if (values === undefined) continue;
     rows = values.length;
     mask += 2 ** BITS[name];
     const less = values.map((v) => v - (entry.base ?? 0));
-    if (name === "n") parts.push(bytesOf(Uint32Array.from(values)));
+    if (WHOLE.includes(name)) parts.push(bytesOf(Uint32Array.from(values)));
     else parts.push(bytesOf(entry.f64 ? Float64Array.from(values) : Float32Array.from(less)));
   }
   return { bytes: join(parts), mask, rows };

@@ -13,9 +13,10 @@
               u64 points in all | f64 x min | f64 x max | u32 attempt | 20 reserved
     strings : u32 length, UTF-8, one after the other; strings are named by their offset in this part
 
-Everything is little-endian. Column mask: bit 0 n, 1 min, 2 max, 3 last, 4 mean; bit 31 says that the buckets are
-dense, so there are no indices. Payload of a bucketed entry: indices (u32, counted from the first bucket), n (u32),
-then the other columns as dtype says; of a raw one: x (f64), y (f64). Each column is padded to 8 bytes.
+Everything is little-endian. Column mask: bit 0 n, 1 min, 2 max, 3 last, 4 mean; of bands over ranks 24 low, 25 high,
+26 ranks; bit 31 says that the buckets are dense, so there are no indices. Payload of a bucketed entry: indices (u32,
+counted from the first bucket), then the columns, n and those of bands u32, the others as dtype says; of a raw one: x
+(f64), y (f64). Each column is padded to 8 bytes.
 
 Values come as float32 only if that loses nothing (a mean: nothing that a screen shows), so a tooltip never shows a
 rounded number.
@@ -34,7 +35,18 @@ from buoy_server.query.series import PanelAnswer, SeriesAnswer
 MEDIA_TYPE = "application/vnd.buoy.frames"
 VERSION = 1
 FLAG_END = 0x8000
-COLUMN_BITS = {"n": 1, "min": 2, "max": 4, "last": 8, "mean": 16}
+COLUMN_BITS = {
+    "n": 1,
+    "min": 2,
+    "max": 4,
+    "last": 8,
+    "mean": 16,
+    "low": 1 << 24,
+    "high": 1 << 25,
+    "ranks": 1 << 26,
+}
+_COUNTS = {"n", "low", "high", "ranks"}
+"""Columns of whole numbers."""
 DENSE = 1 << 31
 
 _HEADER = struct.Struct("<4sHHIIiIIIIIQQ8x")
@@ -116,7 +128,8 @@ def _add_buckets(series: SeriesAnswer, payload: bytearray) -> tuple[int, int, in
     narrow = _fits_float32(series)
     for name in COLUMN_BITS:
         if name in series.columns:
-            _add_column(payload, series.columns[name], "<u4" if name == "n" else "<f4" if narrow else "<f8")
+            dtype = "<u4" if name in _COUNTS else "<f4" if narrow else "<f8"
+            _add_column(payload, series.columns[name], dtype)
     return int(not narrow), mask, rows
 
 

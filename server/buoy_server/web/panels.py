@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from buoy_server.errors import Malformed
 from buoy_server.metrics.selection import REDUCED
+from buoy_server.query.bands import BAND
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.catalogue import find_project
 from buoy_server.query.series import COLUMNS, PanelAnswer, PanelRequest, SeriesAnswer
@@ -51,7 +52,8 @@ async def series(request: Request) -> Response:
 
     def answers() -> Iterator[PanelAnswer]:
         for panel in panels:
-            yield services.series.answer(path, panel)
+            query = services.bands if panel.reduction == BAND else services.series
+            yield query.answer(path, panel)
 
     if MEDIA_TYPE in request.headers.get("accept", ""):
         frames = encode_stream(answers(), services.metadata.epoch)
@@ -94,7 +96,7 @@ def _panel(given: object) -> PanelRequest:
     if system and reduction is not None:
         raise _bad("system metrics have no steps at which ranks could be joined")
     attempts = given.get("attempts") or "latest"
-    if attempts not in ("latest", "all") or (attempts == "all" and reduction is not None):
+    if attempts not in ("latest", "all") or (attempts == "all" and reduction not in (None, BAND)):
         raise _bad("attempts is latest or all, and latest where ranks are reduced")
     return PanelRequest(
         id=_within(given.get("id", 0), "id", 0, (1 << 32) - 1),
@@ -152,11 +154,11 @@ def _ranks(given: object) -> tuple[tuple[int, ...] | None, str | None]:
     """Which ranks, and how they become one."""
     if given is None or given == "all":
         return None, None
-    if isinstance(given, str) and given in REDUCTIONS:
+    if isinstance(given, str) and given in (BAND, *REDUCTIONS):
         return None, given
     if isinstance(given, list):
         return tuple(_within(rank, "ranks", 0, (1 << 31) - 1) for rank in given), None
-    raise _bad(f"ranks is all, a list of numbers, or one of {', '.join(REDUCTIONS)}")
+    raise _bad(f"ranks is all, band, a list of numbers, or one of {', '.join(REDUCTIONS)}")
 
 
 def _columns(given: object) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 from buoy_core.rank_reduction import REDUCTIONS
 
 from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS
+from buoy_server.query.bands import BAND
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.history import LIMIT_MAX as HISTORY_LIMIT_MAX
 from buoy_server.query.runs import LIMIT_MAX as RUNS_LIMIT_MAX
@@ -332,7 +333,7 @@ _PANEL = _named(
             "cols": _or_null(_list(_one_of(COLUMNS))),
             "have": _or_null(_map(INT)),
             "system": FLAG,
-            "ranks": {"anyOf": [_one_of(("all", *REDUCTIONS)), _list(COUNT), {"type": "null"}]},
+            "ranks": {"anyOf": [_one_of(("all", BAND, *REDUCTIONS)), _list(COUNT), {"type": "null"}]},
             "attempts": _one_of(("latest", "all")),
         },
     ),
@@ -344,8 +345,9 @@ _EXTENT = dict.fromkeys(("last_x", "last_t", "x_min", "x_max"), FLOAT) | {"n_tot
 _SERIES = _named(
     "Series",
     "One series: `kind` tells which columns there are. Buckets have `idx` and the asked ones of n, min, max, last, "
-    "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks. A part that "
-    "later attempts have superseded says of which attempt it was.",
+    "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks. Buckets of a "
+    "band have n, min, max, mean, the ranks that min and max come from (low, high), and how many ranks have a finite "
+    "value (ranks). A part that later attempts have superseded says of which attempt it was.",
     _object(
         {
             "run": TEXT,
@@ -357,7 +359,8 @@ _SERIES = _named(
         },
         _EXTENT
         | {"attempt": COUNT}
-        | {"first_bucket": INT, "idx": _list(COUNT), "n": _list(COUNT)}
+        | {"first_bucket": INT}
+        | dict.fromkeys(("idx", "n", "low", "high", "ranks"), _list(COUNT))
         | dict.fromkeys(("min", "max", "last", "mean", "x", "y"), _list(_NUMBER)),
     ),
 )

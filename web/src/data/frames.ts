@@ -18,9 +18,26 @@ export class FrameError extends Error {
   }
 }
 
-/** Columns by their bit in an entry's mask; they lie in the payload in this order. */
-const COLUMN_BITS = ["n", "min", "max", "last", "mean", "first", "sumsq"] as const;
-export type ColumnName = (typeof COLUMN_BITS)[number];
+/**
+ * Columns by their bit in an entry's mask; they lie in the payload in this order. A band over ranks says which rank
+ * its extremes come from (`low`, `high`), and how many ranks have a finite value (`ranks`).
+ */
+const COLUMN_BITS = {
+  n: 0,
+  min: 1,
+  max: 2,
+  last: 3,
+  mean: 4,
+  first: 5,
+  sumsq: 6,
+  low: 24,
+  high: 25,
+  ranks: 26,
+} as const;
+export type ColumnName = keyof typeof COLUMN_BITS;
+const WHOLE: ReadonlySet<string> = new Set(["n", "low", "high", "ranks"]);
+/** Stands for the rank of a series that is made of all of them. */
+export const ALL_RANKS = 0xffffffff;
 
 const MAGIC = 0x594f5542; // "BUOY", read as a little-endian u32
 const VERSION = 1;
@@ -177,11 +194,12 @@ function bucketColumns(view: DataView, at: number, start: number, rows: number, 
   };
   const idx = mask & MASK_DENSE ? null : take(Uint32Array);
   const columns: Partial<Record<ColumnName, Column>> = {};
-  COLUMN_BITS.forEach((name, bit) => {
-    if ((mask & (1 << bit)) === 0) return;
-    columns[name] =
-      name === "n" ? { base: 0, values: take(Uint32Array) } : { base, values: take<View>(Values) };
-  });
+  for (const [name, bit] of Object.entries(COLUMN_BITS)) {
+    if ((mask & (1 << bit)) === 0) continue;
+    columns[name as ColumnName] = WHOLE.has(name)
+      ? { base: 0, values: take(Uint32Array) }
+      : { base, values: take<View>(Values) };
+  }
   return { idx, columns };
 }
 
