@@ -34,6 +34,7 @@ class Past:
         last_step: the end of its curve; None if nothing was logged.
         attempts: how many attempts there were.
         attempt_us: when the last one started, Unix microseconds.
+        launch: what the streams of the last one share, on every machine; empty if that is unknown.
         config, summary: as they were.
         name, notes, tags, group, job_type: as they were; empty if not known.
     """
@@ -41,6 +42,7 @@ class Past:
     last_step: int | None = None
     attempts: int = 0
     attempt_us: int = 0
+    launch: bytes = b""
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
     name: str = ""
@@ -58,12 +60,13 @@ class Past:
             return self
         earlier, later = sorted((self, other), key=lambda past: (past.attempt_us, past.attempts))
         steps = [past.last_step for past in (earlier, later) if past.last_step is not None]
-        same = earlier.attempt_us == later.attempt_us
-        ahead = later if same or (later.last_step or -1) >= (earlier.last_step or -1) else earlier
+        same = earlier.attempt_us == later.attempt_us or b"" != earlier.launch == later.launch
+        ahead = later if not same or (later.last_step or -1) >= (earlier.last_step or -1) else earlier
         return Past(
             last_step=max(steps, default=None) if same or later.last_step is None else later.last_step,
             attempts=max(self.attempts, other.attempts),
             attempt_us=later.attempt_us,
+            launch=later.launch,
             config=earlier.config | later.config,
             summary=(later if ahead is earlier else earlier).summary | ahead.summary,
             name=later.name or earlier.name,
@@ -110,6 +113,7 @@ def _past(run: dict[str, Any], launch: bytes) -> Past | None:
         last_step=_end_of_curve(attempts, run["writers"], fork["step"] if fork else None),
         attempts=len(attempts),
         attempt_us=max(item["started_us"] for item in attempts),
+        launch=bytes.fromhex(attempts[-1].get("launch", "")),
         config=run["config"],
         summary=run["summary"],
         name=run["name"],
@@ -138,11 +142,14 @@ def past_in_folders(
 ) -> Past | None:
     """What the run's folders under `parent` know together; None if there is none. For the arguments see above."""
     found: Past | None = None
+    launches: set[bytes] = set()
     for folder in _folders_of(parent, entity, project, run_id):
         past = _Reader(folder).past(launch)
         if past is not None:
             found = past if found is None else found.joined(past)
-            found.attempts += found is not past
+            # The machines of one launch may keep their folders side by side.
+            launches.add(past.launch or folder.name.encode())
+            found.attempts = len(launches)
     return found
 
 
@@ -164,7 +171,6 @@ class _Reader:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._past = Past(attempts=1)
-        self._launch = b""
         self._names: dict[bytes, dict[int, str]] = {}
 
     def past(self, launch: bytes) -> Past | None:
@@ -175,7 +181,7 @@ class _Reader:
                     self._take(item)
         except (OSError, CoreError):
             return None
-        return None if launch and launch == self._launch else self._past
+        return None if launch and launch == self._past.launch else self._past
 
     def _take(self, block: Block) -> None:
         try:
@@ -215,7 +221,7 @@ class _Reader:
             self._names.setdefault(writer, {})[record.key.id] = record.key.name
         elif kind == "stream_start":
             start = record.stream_start
-            self._past.attempt_us, self._launch = start.time_unix_us, start.launch_id
+            self._past.attempt_us, self._past.launch = start.time_unix_us, start.launch_id
             if start.HasField("branch"):
                 self._past.last_step = start.branch.step
             self._describe(start.run)

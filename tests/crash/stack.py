@@ -42,10 +42,11 @@ def free_port() -> int:
 class Stack:
     """Server and daemon with folders of their own under `folder`. Use as a context manager."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, host: str = "127.0.0.1") -> None:
         self.folder = folder
+        self.host = host
         self.port = free_port()
-        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.base_url = f"http://{host}:{self.port}"
         self.server: subprocess.Popen[bytes] | None = None
         kept = {key: value for key, value in os.environ.items() if not key.startswith("BUOY_")}
         if core := os.environ.get("BUOY_CORE"):
@@ -78,7 +79,7 @@ class Stack:
     def start_server(self) -> None:
         """Starts the server on the same port and data as before and waits until it answers."""
         log = self.folder / "server.log"
-        command = [sys.executable, "-m", "buoy_server", "--port", str(self.port)]
+        command = [sys.executable, "-m", "buoy_server", "--host", self.host, "--port", str(self.port)]
         with log.open("ab") as output:
             begin = output.tell()
             self.server = subprocess.Popen(
@@ -147,9 +148,14 @@ class Stack:
 
     # -- what the server holds ------------------------------------------------------------------------------
 
+    def api_key(self) -> str:
+        """The server's token, as it has left it to the daemons of its machine."""
+        known = json.loads((self.folder / "state/credentials.json").read_text())
+        return str(known[self.base_url]["api_key"])
+
     def get(self, path: str) -> Any:
         """JSON of an API path; None for 404."""
-        key = json.loads((self.folder / "state/credentials.json").read_text())[self.base_url]["api_key"]
+        key = self.api_key()
         request = urllib.request.Request(
             f"{self.base_url}/api/v1/{path}", headers={"Authorization": f"Bearer {key}"}
         )
@@ -163,7 +169,7 @@ class Stack:
 
     def post(self, path: str, body: bytes, content_type: str) -> Any:
         """What an API path answers to a body. Raises urllib's HTTPError."""
-        key = json.loads((self.folder / "state/credentials.json").read_text())[self.base_url]["api_key"]
+        key = self.api_key()
         headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
         request = urllib.request.Request(f"{self.base_url}/api/v1/{path}", body, headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
@@ -179,12 +185,15 @@ class Stack:
         keys = self.get(f"p/local:crash/keys?run={run_id}")
         return next((entry["n"] for entry in keys["keys"] if entry["key"] == key), 0) if keys else 0
 
-    def history(self, run_id: str, key: str = "loss") -> list[tuple[int, float]]:
-        """Step and value of every row of the run that has the key."""
+    def history(
+        self, run_id: str, key: str = "loss", *, project: str = "crash", rank: int | None = None
+    ) -> list[tuple[int, float]]:
+        """Step and value of every row of the run that has the key; of the lowest rank unless one is given."""
         rows: list[tuple[int, float]] = []
         cursor = None
         while True:
-            path = f"p/local:crash/runs/{run_id}/history?key={key}&limit=10000"
+            path = f"p/local:{project}/runs/{run_id}/history?key={key}&limit=10000"
+            path += f"&rank={rank}" if rank is not None else ""
             page = self.get(path + (f"&cursor={cursor}" if cursor else ""))
             rows += [(row["_step"], row[key]) for row in page["rows"]]
             cursor = page["cursor"]

@@ -37,7 +37,8 @@ class Server:
 
     def start(self, fault: str = "") -> None:
         """Starts it; `fault` is a fault point where it kills itself, with its count."""
-        command = [sys.executable, "-m", "buoy_server", "--port", str(self._stack.port)]
+        address = ["--host", self._stack.host, "--port", str(self._stack.port)]
+        command = [sys.executable, "-m", "buoy_server", *address]
         environment = self._stack.environment | ({"BUOY_FAULT": fault} if fault else {})
         with (self._stack.folder.parent / "logs" / "server.log").open("ab") as output:
             self._stack.server = subprocess.Popen(
@@ -78,6 +79,8 @@ class Machine:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.folder = stack.folder
+        self.prefix: list[str] = []
+        """What comes before a command to run on it."""
 
     def kill_daemon(self, number: int = signal.SIGKILL) -> bool:
         """A signal to the daemon that serves; False if there is none."""
@@ -96,7 +99,7 @@ class Machine:
     def start_daemon(self, fault: str = "") -> subprocess.Popen[bytes]:
         """As a user does by hand, without waiting for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "buoy", "daemon", "start"],
+            [*self.prefix, sys.executable, "-m", "buoy", "daemon", "start"],
             env=self.stack.environment | ({"BUOY_FAULT": fault} if fault else {}),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

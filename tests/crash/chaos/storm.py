@@ -23,6 +23,7 @@ from buoy_core import state
 
 from tests.crash.chaos.blows import BLOWS, Blow
 from tests.crash.chaos.machines import Machine, Server, Slot
+from tests.crash.chaos.trainer import set_stop
 from tests.crash.proxy import Proxy
 from tests.crash.seam import Rule, Seam
 from tests.crash.stack import Stack, wait_until
@@ -121,7 +122,7 @@ class Storm:
         for slot in self.slots:
             for pid in slot.pids():
                 self.kill(pid, signal.SIGKILL)
-        self.stop.write_bytes(b"\1")
+        set_stop(self.stop)
         wait_until(self._daemons_ended, "the end of every daemon")
         self.server.end(signal.SIGTERM)
 
@@ -201,7 +202,7 @@ class Storm:
         for slot in self.slots:
             for pid in slot.pids():
                 self.kill(pid, signal.SIGCONT)
-        self.stop.write_bytes(b"\1")
+        set_stop(self.stop)
         wait_until(self._trainers_ended, "the end of all trainers", CALM_S)
         for machine in self.machines:
             self.processes.append(machine.start_daemon())
