@@ -71,6 +71,10 @@ WRITERS ?= 8
 chaos: build ## kill, pause, cut and fill up everything at random, then compare (SEED=, SECONDS=60, WRITERS=8)
 	$(PY) -m tests.crash.chaos $(if $(SEED),--seed $(SEED)) --seconds $(or $(SECONDS),60) --writers $(WRITERS)
 
+.PHONY: nodes
+nodes: build ## 64 ranks on 8 simulated nodes with random kills, then compare (SEED=, SEEDS=1)
+	$(PY) -m tests.crash.nodes $(if $(SEED),--seed $(SEED)) --seeds $(or $(SEEDS),1)
+
 .PHONY: web
 web: $(STATIC)/index.html ## build the dashboard into the server package
 
