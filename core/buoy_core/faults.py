@@ -64,8 +64,18 @@ POINTS: dict[str, tuple[tuple[str, ...], str]] = {
     "upload.after_ack": ((DAEMON,), "The answer counts in memory only."),
     "ack.before_rename": ((DAEMON,), "The new ack.json has only a temporary name."),
     "ack.after_rename": ((DAEMON,), "ack.json says what the server has."),
+    "recorded.before_rename": (
+        (DAEMON,),
+        "Everything is on the server; that the folder may go is not noted.",
+    ),
+    "recorded.after_rename": ((DAEMON,), "It is noted; the index still has the stream."),
     "done.before_rename": ((DAEMON,), "Everything is on the server; the index still has the stream."),
     "done.after_rename": ((DAEMON,), "The index has let the stream go."),
+    # Housekeeping.
+    "remove.before_rename": ((DAEMON,), "A folder may go; it is whole."),
+    "remove.after_rename": ((DAEMON,), "It is no run's folder any more; everything of it is still there."),
+    "remove.after_delete": ((DAEMON,), "A part of its log is deleted."),
+    "remove.before_forget": ((DAEMON,), "The folder is gone; it is still noted."),
     # Ingest.
     "ingest.after_stream": (
         (SERVER,),

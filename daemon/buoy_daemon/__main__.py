@@ -64,6 +64,7 @@ _SECONDS = {
     "append_grace_s": "how long a writer on gRPC may be away before it counts as crashed",
     "unseen_grace_s": "how long a writer whose process cannot be seen from here (a container's) may be silent",
     "upload_timeout_s": "how long one request to a server may take",
+    "housekeeping_interval_s": "time between two looks for uploaded run folders that may go",
 }
 
 

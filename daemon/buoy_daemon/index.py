@@ -2,6 +2,7 @@
 
     STATE_DIR/streams/<stream id>.json      a stream that is open or not yet uploaded
     STATE_DIR/streams/<stream id>.position, .tables   see shadow.py
+    STATE_DIR/streams/recorded/               see folders/recorded.py
     STATE_DIR/streams/done/<run hash>.json  the last finished stream of a run: its attempt, and whose spools it took
 
 An entry is written before its log exists, and everything after that is idempotent. Positions are not kept in it: the
@@ -23,6 +24,7 @@ from buoy_proto import v1
 from google.protobuf.message import DecodeError
 
 from buoy_daemon.files import read_json, write_json
+from buoy_daemon.folders.policy import KEEP_DAYS, KEEP_GB
 from buoy_daemon.shadow import Shadow
 
 log = logging.getLogger(__name__)
@@ -73,6 +75,8 @@ class StreamEntry:
     final_seq: int = 0
     launch: bytes = b""
     """16 bytes that all streams of the attempt share, on every machine; empty in entries of older daemons."""
+    keep_days: float = KEEP_DAYS
+    keep_gb: float = KEEP_GB
     branch: bytes = b""
     """Serialised v1.Branch; empty = none."""
 
@@ -99,6 +103,8 @@ class StreamEntry:
             "final_seq": self.final_seq,
             "launch": self.launch.hex(),
             "branch": self.branch.hex(),
+            "keep_days": self.keep_days,
+            "keep_gb": self.keep_gb,
         }
 
     @classmethod
@@ -122,6 +128,8 @@ class StreamEntry:
             final_seq=data["final_seq"],
             launch=bytes.fromhex(data.get("launch", "")),
             branch=bytes.fromhex(data.get("branch", "")),
+            keep_days=float(data.get("keep_days", KEEP_DAYS)),
+            keep_gb=float(data.get("keep_gb", KEEP_GB)),
         )
         if len(entry.stream_id) != 16 or any(len(writer_id) != 16 for writer_id in writers):
             raise ValueError("an id has 16 bytes")

@@ -24,6 +24,11 @@ from buoy_core.repeats import Repeats
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.door import Door
 from buoy_daemon.files import write_text
+from buoy_daemon.folders.calls import FolderCalls
+from buoy_daemon.folders.housekeeper import Housekeeper
+from buoy_daemon.folders.inquiry import Inquiry
+from buoy_daemon.folders.parcels import Parcels
+from buoy_daemon.folders.recorded import Recorded
 from buoy_daemon.index import Index
 from buoy_daemon.lock import Lock, take_lock
 from buoy_daemon.log_file import LogFile
@@ -120,8 +125,10 @@ class _Daemon:
         self._progress = Progress()
         self._credentials = Credentials(folder)
         machine_id = _machine_id(folder)
+        recorded = Recorded(folder / "streams" / "recorded")
         self._registry = Registry(
             Index(folder / "streams"),
+            recorded,
             machine_id=machine_id,
             state_dir=folder,
             append_grace_s=options.append_grace_s,
@@ -143,6 +150,27 @@ class _Daemon:
             self._registry, self._tailer.append_sample, interval_s=options.sample_interval_s
         )
         self._registry.on_open = self._sampler.wake
+        self._parcels = Parcels(self._registry, self._uploader, recorded, machine_id)
+        inquiry = Inquiry(self._credentials, timeout_s=options.upload_timeout_s)
+        self._housekeeper = Housekeeper(
+            recorded,
+            self._registry,
+            self._tailer,
+            self._parcels,
+            inquiry,
+            interval_s=options.housekeeping_interval_s,
+        )
+        self._folders = FolderCalls(
+            registry=self._registry,
+            tailer=self._tailer,
+            uploader=self._uploader,
+            credentials=self._credentials,
+            progress=self._progress,
+            recorded=recorded,
+            parcels=self._parcels,
+            housekeeper=self._housekeeper,
+            inquiry=inquiry,
+        )
 
     def run(self) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -151,6 +179,7 @@ class _Daemon:
         door = Door(state.socket_path(self._options.state_dir), self._make_server)
         self._tailer.start()
         self._sampler.start()
+        self._housekeeper.start()
         for stream in list(self._registry.streams.values()):
             if not stream.finished:
                 self._uploader.wake(stream)
@@ -159,6 +188,7 @@ class _Daemon:
             if not self._tailer.is_alive() or self._is_idle() or self._is_orphan():
                 break
             self._keep_reachable(door)
+            self._parcels.tidy(time.monotonic())
         failed = not self._tailer.is_alive()
         self._end(door)
         return FAILED if failed else 0
@@ -179,13 +209,14 @@ class _Daemon:
             uploader=self._uploader,
             credentials=self._credentials,
             progress=self._progress,
+            folders=self._folders,
             auto=self._options.auto,
             shut_down=self._on_shutdown,
         )
         return make_server(service, address)
 
     def _is_idle(self) -> bool:
-        if not self._options.auto or not self._registry.idle:
+        if not self._options.auto or not (self._registry.idle and self._parcels.idle):
             return False
         return time.monotonic() - self._tailer.idle_since >= self._options.idle_exit_s
 
@@ -207,6 +238,7 @@ class _Daemon:
         if not self._lock.lost:
             self._lock.note(state.ENDING)
         self._sampler.stop()
+        self._housekeeper.stop()
         self._tailer.stop()
         self._tailer.join()
         self._heartbeats.stop()

@@ -22,6 +22,7 @@ class Options:
     append_grace_s: float = 60.0
     unseen_grace_s: float = 24 * 3600.0
     upload_timeout_s: float = 30.0
+    housekeeping_interval_s: float = 3600.0
     log_segment_bytes: int = WAL_SEGMENT_BYTES
 
     def words(self) -> list[str]:

@@ -12,6 +12,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -26,6 +27,8 @@ from google.protobuf.message import DecodeError
 
 from buoy_daemon.errors import LogTrouble, UnclearSpool
 from buoy_daemon.files import read_json
+from buoy_daemon.folders.policy import KEEP_DAYS, KEEP_GB
+from buoy_daemon.folders.recorded import Recorded
 from buoy_daemon.index import Index, RunKey, StreamEntry, WriterEntry, is_family, run_key
 from buoy_daemon.processes import Process, is_alive
 from buoy_daemon.source import AppendSource, SpoolSource, remove_spool
@@ -52,6 +55,7 @@ class Registry:
     def __init__(
         self,
         index: Index,
+        recorded: Recorded,
         *,
         machine_id: str,
         state_dir: Path,
@@ -64,6 +68,7 @@ class Registry:
         self.on_open: Callable[[], None] = lambda: None
         """Called when a stream's log is open, or has got another writer."""
         self._index = index
+        self._recorded = recorded
         self._machine_id = machine_id
         self._state_dir = state_dir
         self._append_grace_s = append_grace_s
@@ -327,6 +332,8 @@ class Registry:
             host=start.host or self._host,
             launch=start.launch_id or secrets.token_bytes(16),
             branch=start.branch.SerializeToString() if start.HasField("branch") else b"",
+            keep_days=start.keep_days if start.HasField("keep_days") else KEEP_DAYS,
+            keep_gb=start.keep_gb if start.HasField("keep_gb") else KEEP_GB,
         )
 
     def _free_run_dir(self, start: v1.WriterStart, attempt: int) -> Path:
@@ -382,13 +389,24 @@ class Registry:
                 self._forget(stream)
 
     def _finish(self, stream: Stream) -> None:
+        if self._end(stream, stream.entry):
+            log.info("%s attempt %d is complete", "/".join(stream.entry.key), stream.entry.attempt)
+
+    def let_go(self, stream: Stream) -> bool:
+        """Gives a closed stream up that no server has taken, as somebody wants to remove it. False if that fails."""
+        # No server has it, so none may be named beside the folder.
+        return stream.finished or self._end(stream, replace(stream.entry, base_url=""))
+
+    def _end(self, stream: Stream, entry: StreamEntry) -> bool:
         try:
+            # First, or a folder could be forgotten.
+            self._recorded.note(entry, stream.next_seq, time.time_ns() // 1000)
             self._index.finish(stream.entry)
         except OSError as error:
             log.error("the index entry of %s cannot be moved: %s", stream.entry.run_dir, error)
-            return
+            return False
         stream.finished_at = time.monotonic()
-        log.info("%s attempt %d is complete", "/".join(stream.entry.key), stream.entry.attempt)
+        return True
 
     def _forget(self, stream: Stream) -> None:
         del self.streams[stream.stream_id]

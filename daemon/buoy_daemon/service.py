@@ -24,6 +24,7 @@ from buoy_proto import v1
 from buoy_daemon.append import Feeder, Refusal, acknowledge
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.errors import LogTrouble, UnclearSpool
+from buoy_daemon.folders.calls import FolderCalls
 from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry, check_start
 from buoy_daemon.safety import Safety
@@ -57,6 +58,7 @@ class Service:
         uploader: Uploader,
         credentials: Credentials,
         progress: Progress,
+        folders: FolderCalls,
         auto: bool,
         shut_down: Callable[[bool], None],
     ) -> None:
@@ -65,6 +67,7 @@ class Service:
         self._uploader = uploader
         self._credentials = credentials
         self._progress = progress
+        self.folders = folders
         self._auto = auto
         self._shut_down = shut_down
         self._started_us = time.time_ns() // 1000
@@ -320,12 +323,15 @@ def _handlers(service: Service) -> dict[str, Any]:
             response_serializer=lambda message: message.SerializeToString(),
         )
 
-    unary = grpc.unary_unary_rpc_method_handler
+    unary, streaming = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
     return {
         "Status": with_types(unary, service.status, v1.StatusRequest),
         "Open": with_types(unary, service.open, v1.OpenRequest),
         "Flush": with_types(unary, service.flush, v1.FlushRequest),
-        "Close": with_types(grpc.unary_stream_rpc_method_handler, service.close, v1.CloseRequest),
+        "Close": with_types(streaming, service.close, v1.CloseRequest),
         "Append": with_types(grpc.stream_stream_rpc_method_handler, service.append, v1.AppendRequest),
+        "Survey": with_types(unary, service.folders.survey, v1.SurveyRequest),
+        "Sync": with_types(streaming, service.folders.sync, v1.SyncRequest),
+        "Remove": with_types(unary, service.folders.remove, v1.RemoveRequest),
         "Shutdown": with_types(unary, service.shutdown, v1.ShutdownRequest),
     }

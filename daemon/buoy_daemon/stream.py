@@ -76,6 +76,9 @@ class Stream:
         """A request to stop that its writers have to hear of."""
         self.log_is_short = False
         """Whether the uploader has missed records that must be in the log."""
+        self.keeps_ack = True
+        self.lost: list[str] = []
+        """What of the log could not be read when it was sent."""
         self.is_new = False
         """Whether this daemon made the log, so that no server can know of it yet."""
         self._index = index
@@ -88,6 +91,16 @@ class Stream:
     def stream_id(self) -> bytes:
         """16 random bytes."""
         return self.entry.stream_id
+
+    @property
+    def base_url(self) -> str:
+        """The server; empty when offline."""
+        return self.entry.base_url
+
+    @property
+    def run_dir(self) -> str:
+        """The run's folder."""
+        return self.entry.run_dir
 
     @property
     def wal_dir(self) -> Path:

@@ -218,7 +218,7 @@ class RunInfo(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., project: _Optional[str] = ..., run_id: _Optional[str] = ..., name: _Optional[str] = ..., notes: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., group: _Optional[str] = ..., job_type: _Optional[str] = ...) -> None: ...
 
 class WriterStart(_message.Message):
-    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer", "launch_id", "branch", "after_unix_us")
+    __slots__ = ("writer_id", "run", "time_unix_us", "rank", "local_rank", "world_size", "host", "pid", "run_dir", "base_url", "metadata_json", "telemetry", "attempt", "parent_writer", "launch_id", "branch", "after_unix_us", "keep_days", "keep_gb")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     TIME_UNIX_US_FIELD_NUMBER: _ClassVar[int]
@@ -236,6 +236,8 @@ class WriterStart(_message.Message):
     LAUNCH_ID_FIELD_NUMBER: _ClassVar[int]
     BRANCH_FIELD_NUMBER: _ClassVar[int]
     AFTER_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    KEEP_DAYS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_GB_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     run: RunInfo
     time_unix_us: int
@@ -253,7 +255,9 @@ class WriterStart(_message.Message):
     launch_id: bytes
     branch: Branch
     after_unix_us: int
-    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ..., after_unix_us: _Optional[int] = ...) -> None: ...
+    keep_days: float
+    keep_gb: float
+    def __init__(self, writer_id: _Optional[bytes] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., time_unix_us: _Optional[int] = ..., rank: _Optional[int] = ..., local_rank: _Optional[int] = ..., world_size: _Optional[int] = ..., host: _Optional[str] = ..., pid: _Optional[int] = ..., run_dir: _Optional[str] = ..., base_url: _Optional[str] = ..., metadata_json: _Optional[str] = ..., telemetry: _Optional[bool] = ..., attempt: _Optional[int] = ..., parent_writer: _Optional[bytes] = ..., launch_id: _Optional[bytes] = ..., branch: _Optional[_Union[Branch, _Mapping]] = ..., after_unix_us: _Optional[int] = ..., keep_days: _Optional[float] = ..., keep_gb: _Optional[float] = ...) -> None: ...
 
 class Branch(_message.Message):
     __slots__ = ("run_id", "step", "attempt_unix_us")
@@ -494,3 +498,101 @@ class ShutdownResponse(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     pid: int
     def __init__(self, pid: _Optional[int] = ...) -> None: ...
+
+class Destination(_message.Message):
+    __slots__ = ("base_url", "default_base_url", "api_key")
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    API_KEY_FIELD_NUMBER: _ClassVar[int]
+    base_url: str
+    default_base_url: str
+    api_key: str
+    def __init__(self, base_url: _Optional[str] = ..., default_base_url: _Optional[str] = ..., api_key: _Optional[str] = ...) -> None: ...
+
+class SurveyRequest(_message.Message):
+    __slots__ = ("run_dirs", "recorded", "destination", "ask")
+    RUN_DIRS_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    run_dirs: _containers.RepeatedScalarFieldContainer[str]
+    recorded: bool
+    destination: Destination
+    ask: bool
+    def __init__(self, run_dirs: _Optional[_Iterable[str]] = ..., recorded: _Optional[bool] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ..., ask: _Optional[bool] = ...) -> None: ...
+
+class SurveyResponse(_message.Message):
+    __slots__ = ("folders",)
+    FOLDERS_FIELD_NUMBER: _ClassVar[int]
+    folders: _containers.RepeatedCompositeFieldContainer[FolderStatus]
+    def __init__(self, folders: _Optional[_Iterable[_Union[FolderStatus, _Mapping]]] = ...) -> None: ...
+
+class FolderStatus(_message.Message):
+    __slots__ = ("run_dir", "run", "base_url", "records", "acked_seq", "size_bytes", "state", "error", "lost", "live", "recorded", "changed_unix_us", "due", "began_seq")
+    RUN_DIR_FIELD_NUMBER: _ClassVar[int]
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    ACKED_SEQ_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    RECORDED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    DUE_FIELD_NUMBER: _ClassVar[int]
+    BEGAN_SEQ_FIELD_NUMBER: _ClassVar[int]
+    run_dir: str
+    run: RunInfo
+    base_url: str
+    records: int
+    acked_seq: int
+    size_bytes: int
+    state: str
+    error: str
+    lost: _containers.RepeatedScalarFieldContainer[str]
+    live: bool
+    recorded: bool
+    changed_unix_us: int
+    due: str
+    began_seq: int
+    def __init__(self, run_dir: _Optional[str] = ..., run: _Optional[_Union[RunInfo, _Mapping]] = ..., base_url: _Optional[str] = ..., records: _Optional[int] = ..., acked_seq: _Optional[int] = ..., size_bytes: _Optional[int] = ..., state: _Optional[str] = ..., error: _Optional[str] = ..., lost: _Optional[_Iterable[str]] = ..., live: _Optional[bool] = ..., recorded: _Optional[bool] = ..., changed_unix_us: _Optional[int] = ..., due: _Optional[str] = ..., began_seq: _Optional[int] = ...) -> None: ...
+
+class SyncRequest(_message.Message):
+    __slots__ = ("run_dirs", "destination")
+    RUN_DIRS_FIELD_NUMBER: _ClassVar[int]
+    DESTINATION_FIELD_NUMBER: _ClassVar[int]
+    run_dirs: _containers.RepeatedScalarFieldContainer[str]
+    destination: Destination
+    def __init__(self, run_dirs: _Optional[_Iterable[str]] = ..., destination: _Optional[_Union[Destination, _Mapping]] = ...) -> None: ...
+
+class SyncProgress(_message.Message):
+    __slots__ = ("folders",)
+    FOLDERS_FIELD_NUMBER: _ClassVar[int]
+    folders: _containers.RepeatedCompositeFieldContainer[FolderStatus]
+    def __init__(self, folders: _Optional[_Iterable[_Union[FolderStatus, _Mapping]]] = ...) -> None: ...
+
+class RemoveRequest(_message.Message):
+    __slots__ = ("run_dirs", "unsynced")
+    RUN_DIRS_FIELD_NUMBER: _ClassVar[int]
+    UNSYNCED_FIELD_NUMBER: _ClassVar[int]
+    run_dirs: _containers.RepeatedScalarFieldContainer[str]
+    unsynced: bool
+    def __init__(self, run_dirs: _Optional[_Iterable[str]] = ..., unsynced: _Optional[bool] = ...) -> None: ...
+
+class RemoveResponse(_message.Message):
+    __slots__ = ("folders",)
+    FOLDERS_FIELD_NUMBER: _ClassVar[int]
+    folders: _containers.RepeatedCompositeFieldContainer[FolderRemoval]
+    def __init__(self, folders: _Optional[_Iterable[_Union[FolderRemoval, _Mapping]]] = ...) -> None: ...
+
+class FolderRemoval(_message.Message):
+    __slots__ = ("run_dir", "removed", "reason")
+    RUN_DIR_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    run_dir: str
+    removed: bool
+    reason: str
+    def __init__(self, run_dir: _Optional[str] = ..., removed: _Optional[bool] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -230,6 +230,22 @@ class DaemonLink:
             for answer in answers:
                 yield self._v1.CloseProgress.FromString(answer)
 
+    def survey(self, request: v1.SurveyRequest, timeout_s: float) -> v1.SurveyResponse:
+        """What is in run folders, and what a server has of it."""
+        answer = self._channel.unary("Survey", request.SerializeToString(), timeout_s)
+        return self._v1.SurveyResponse.FromString(answer)
+
+    def sync(self, request: v1.SyncRequest, timeout_s: float) -> Generator[v1.SyncProgress, None, None]:
+        """Has run folders uploaded; follows that until there is nothing more to wait for."""
+        with closing(self._channel.stream("Sync", request.SerializeToString(), timeout_s)) as answers:
+            for answer in answers:
+                yield self._v1.SyncProgress.FromString(answer)
+
+    def remove(self, request: v1.RemoveRequest, timeout_s: float) -> v1.RemoveResponse:
+        """Removes run folders."""
+        answer = self._channel.unary("Remove", request.SerializeToString(), timeout_s)
+        return self._v1.RemoveResponse.FromString(answer)
+
     def append(self, requests: Iterator[v1.AppendRequest]) -> Generator[v1.AppendResponse, None, None]:
         """Opens the stream of the gRPC transport; it lasts until `requests` ends or the link breaks."""
         encoded = (each.SerializeToString() for each in requests)

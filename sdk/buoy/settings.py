@@ -69,6 +69,26 @@ def _seconds(value: object) -> float:
     return seconds
 
 
+def _amount(value: object, unit: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        raise ValueError(f"must be a number of {unit}, not {value!r}")
+    try:
+        amount = float(value)
+    except ValueError:
+        amount = -1.0
+    if not amount >= 0:
+        raise ValueError(f"must be a number of {unit} from 0 up, or inf, not {value!r}")
+    return amount
+
+
+def _days(value: object) -> float:
+    return _amount(value, "days")
+
+
+def _gigabytes(value: object) -> float:
+    return _amount(value, "gigabytes")
+
+
 _UNITS = {"K": 10, "M": 20, "G": 30, "T": 40}
 
 
@@ -195,6 +215,8 @@ FIELDS: dict[str, Field] = {
     "free_bytes_min": Field("BUOY_FREE_BYTES_MIN", _bytes, FREE_BYTES_MIN),
     "finish_wait": Field("BUOY_FINISH_WAIT", _finish_wait),
     "fork_from": Field("BUOY_FORK_FROM", _text),
+    "keep_days": Field("BUOY_KEEP_DAYS", _days),
+    "keep_gb": Field("BUOY_KEEP_GB", _gigabytes),
     "mode": Field("BUOY_MODE", _mode, "online"),
     "project": Field("BUOY_PROJECT", check_project),
     "quiet": Field("BUOY_QUIET", _flag, False),
@@ -232,6 +254,8 @@ class Settings:
             nothing outlives the job (in containers and in jobs of SLURM, PBS and LSF), else on disk.
         free_bytes_min: room on the disk of the spools that is left to others.
         fork_from: "RUN_ID?_step=N": begins a run with the steps of another one up to N.
+        keep_days: days after which the daemon removes the local copy once a server has it; inf keeps it for ever.
+        keep_gb: gigabytes that uploaded copies may take together before this one goes, the oldest first.
         mode: online, offline, disabled or shared.
         project: project of the run.
         quiet: no summary at the end.
@@ -263,6 +287,8 @@ class Settings:
     finish_wait: str | None
     free_bytes_min: int
     fork_from: str | None
+    keep_days: float | None
+    keep_gb: float | None
     mode: str
     project: str | None
     quiet: bool

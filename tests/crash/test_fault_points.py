@@ -31,7 +31,10 @@ SOURCES = [Path(folder) for folder in ("core", "daemon", "server", "sdk")]
 VISIT = re.compile(r"""\b(?:faults\.point|visit)\("([a-z_.]+)"\)|\bfault="([a-z_]+)\"""")
 
 ROWS = 3000
-QUICK = ("--sync-interval-s", "0.1", "--log-segment-bytes", "4000", "--append-grace-s", "1")
+QUICK = (
+    *("--sync-interval-s", "0.1", "--log-segment-bytes", "4000", "--append-grace-s", "1"),
+    *("--housekeeping-interval-s", "0.2"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +114,7 @@ SPECIAL: dict[str, dict[str, object]] = {
     "append": {"transport": "grpc"},
     "outbox": {"transport": "grpc", "die_at": ROWS},
     "end": {"die_at": ROWS},
+    "remove": {"keep_days": 0},
     "spool.before_delete": {"pad": 3000},
     "spool.after_delete": {"pad": 3000},
 }
@@ -143,6 +147,8 @@ def test_daemon_dies_at_each_point(stack: Stack, name: str) -> None:
     assert (len(run["writers"]), run["gaps"], run["events"]) == (1, [], [])
     wait_until(lambda: spools(state_dir) <= before, "the spool's removal")
     wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "the stream's completion")
+    if "keep_days" in options:
+        wait_until(lambda: not list((stack.folder / "runs").glob(f"run-*-{name}*")), "the folder's removal")
     assert "Traceback" not in second.log()
 
 

@@ -3,8 +3,8 @@
     python trainer.py '{"run_id": ..., "counter": PATH, "steps": N, ...}'
 
 `die_at`: SIGKILL to itself right after that many calls have returned. `pause_s`: time between calls. `transport`: spool
-or grpc. `begin`: the first step. `pad`: so many bytes of text in each row, to fill segments. Prints the longest call at
-the end.
+or grpc. `begin`: the first step. `pad`: so many bytes of text in each row, to fill segments. `keep_days`: the setting.
+Prints the longest call at the end.
 """
 
 import json
@@ -27,7 +27,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     steps, die_at, pause_s = options["steps"], options.get("die_at"), options.get("pause_s", 0)
     padding = {"pad": "x" * options["pad"]} if "pad" in options else {}
-    settings = {"transport": options.get("transport", "spool")}
+    settings = {"transport": options.get("transport", "spool"), "keep_days": options.get("keep_days")}
     run = buoy.init(project="crash", id=options["run_id"], settings=settings)
     longest_ns = 0
     with Path(options["counter"]).open("r+b") as file, mmap.mmap(file.fileno(), 8) as accepted:

@@ -29,7 +29,7 @@ assert end.writer_end.state == v1.RunState.Value("RUN_STATE_KILLED") and end.wri
 metric = v1.MetricDef(name="loss", hidden=False)
 assert metric.HasField("hidden") and not metric.HasField("step_sync")
 assert {method.name for method in v1.DESCRIPTOR.services_by_name["Daemon"].methods} == {
-    "Status", "Open", "Flush", "Close", "Append", "Shutdown"}
+    "Status", "Open", "Flush", "Close", "Append", "Survey", "Sync", "Remove", "Shutdown"}
 print(google.protobuf.__version__)
 """
 

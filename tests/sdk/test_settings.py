@@ -117,6 +117,10 @@ def test_modes(given: str, kept: str) -> None:
         ("finish_timeout", -1),
         ("finish_timeout", "soon"),
         ("silent", "perhaps"),
+        ("keep_days", -1),
+        ("keep_days", "nan"),
+        ("keep_gb", "10G"),
+        ("keep_gb", True),
         ("spool_bytes_max", "lots"),
         ("spool_bytes_max", "G"),
         ("free_bytes_min", -1),
@@ -146,12 +150,14 @@ def test_every_variable_is_read() -> None:
         "ranks": "0,8", "resume": "allow", "transport": "grpc", "finish_timeout": "3",
         "finish_patience": "3", "finish_wait": "upload",
         "start_timeout": "2", "telemetry": "off", "spool_bytes_max": "2G", "free_bytes_min": "100000",
+        "keep_days": "30.5", "keep_gb": "inf",
     }  # fmt: skip
     environment = {field.variable: texts.get(name, "text") for name, field in FIELDS.items()}
     settings = resolve(warn=quiet, environment={**environment, "BUOY_CONFIG_DIR": "/nowhere"})
     assert {name for name, _ in settings} == set(FIELDS)
     assert settings.ranks == (0, 8)
     assert settings.telemetry is False
+    assert (settings.keep_days, settings.keep_gb) == (30.5, float("inf"))
     assert (settings.spool_bytes_max, settings.free_bytes_min) == (2 << 30, 100_000)
 
 

@@ -15,11 +15,12 @@ from buoy_daemon import records
 
 @dataclass(frozen=True)
 class Batch:
-    """Blocks in order; `end_seq` is the sequence after the last one."""
+    """Blocks in order; `end_seq` is the sequence after the last one, `lost` says what gaps stand for."""
 
     body: bytes
     blocks: int
     end_seq: int
+    lost: tuple[str, ...] = ()
 
 
 def cut_batch(
@@ -47,6 +48,7 @@ def cut_batch(
     size = blocks = 0
     expected = next_seq
     damage: Damage | None = None
+    lost: list[str] = []
     for item in reader.blocks(next_seq):
         if isinstance(item, Damage):
             damage = item
@@ -56,24 +58,33 @@ def cut_batch(
             break
         if header.kind != KIND_TABLES and header.next_seq <= expected:
             continue
-        added = []
+        added, missed = [], []
         if header.first_seq > expected:
+            missed.append(_loss(expected, header, damage))
             added.append(_gap_block(stream_id, expected, header, damage))
         added.append(bytes(item.data))
         added_size = sum(map(len, added))
         if blocks and (size + added_size > bytes_max or blocks == blocks_max):
             break
         parts += added
+        lost += missed
         size += added_size
         expected = header.next_seq
         blocks += header.kind != KIND_TABLES
-    return Batch(b"".join(parts), blocks, expected) if blocks else None
+    return Batch(b"".join(parts), blocks, expected, tuple(lost)) if blocks else None
+
+
+def _loss(expected: int, after: BlockHeader, damage: Damage | None) -> str:
+    """What is missing before a block, for people."""
+    records_lost = after.first_seq - expected
+    if damage is None:
+        return f"{records_lost} records are missing from the log"
+    return str(replace(damage, records=records_lost))
 
 
 def _gap_block(stream_id: bytes, expected: int, after: BlockHeader, damage: Damage | None) -> bytes:
     lost = after.first_seq - expected
     details: dict[str, object] = {"first_seq": expected, "records": lost}
-    text = f"{lost} records are missing from the log"
     if damage is not None:
         details |= {
             "path": damage.path,
@@ -81,7 +92,7 @@ def _gap_block(stream_id: bytes, expected: int, after: BlockHeader, damage: Dama
             "bytes": damage.size,
             "reason": damage.reason,
         }
-        text = str(replace(damage, records=lost))
+    text = _loss(expected, after, damage)
     # The time of the block behind the gap, so that sending it again gives the same bytes.
     event = records.event("block_damaged", text, details, level=v1.LEVEL_ERROR, time_us=after.time_us)
     return build_block(

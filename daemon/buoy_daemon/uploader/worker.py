@@ -18,9 +18,9 @@ from buoy_core.wal import WalReader
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.files import read_json, write_json
 from buoy_daemon.progress import Progress
-from buoy_daemon.stream import Stream
 from buoy_daemon.uploader.batch import Batch, cut_batch
 from buoy_daemon.uploader.client import Client
+from buoy_daemon.uploader.consignment import Consignment
 from buoy_daemon.uploader.plan import (
     BODY_BYTES_MAX,
     Outcome,
@@ -49,7 +49,7 @@ PROBE_S = 0.15
 class Shipment:
     """A stream on its way to a server."""
 
-    stream: Stream
+    stream: Consignment
     plan: StreamPlan = field(default_factory=StreamPlan)
     reader: WalReader | None = None
     in_flight: bool = False
@@ -69,7 +69,8 @@ class Lane:
     def __init__(self, base_url: str, credentials: Credentials, progress: Progress, timeout_s: float) -> None:
         self.base_url = base_url
         self.plan = ServerPlan()
-        self.shipments: dict[bytes, Shipment] = {}
+        self.shipments: dict[Consignment, Shipment] = {}
+        """By the object: a folder may be sent beside the stream that writes it; the server counts each record once."""
         self._credentials = credentials
         self._progress = progress
         self._timeout_s = timeout_s
@@ -78,13 +79,19 @@ class Lane:
         self._stopping = False
         self._threads: list[threading.Thread] = []
 
-    def wake(self, stream: Stream) -> None:
+    def wake(self, stream: Consignment) -> None:
         """The stream has new blocks, or is new."""
         with self._changed:
-            if stream.stream_id not in self.shipments:
-                self.shipments[stream.stream_id] = _shipment(stream)
+            if stream not in self.shipments:
+                self.shipments[stream] = _shipment(stream)
                 self._more_threads()
             self._changed.notify()
+
+    def forget(self, stream: Consignment) -> None:
+        """The stream is not to be sent any more, but for the request in hand."""
+        with self._changed:
+            self.shipments.pop(stream, None)
+            self._changed.notify_all()
 
     def hurry(self, *, server_answers: bool) -> None:
         """Something has changed: a key was given, or the server has been seen. Waiting makes no sense any more."""
@@ -119,7 +126,7 @@ class Lane:
             try:
                 self._serve(shipment, client)
             except Exception as error:
-                log.exception("uploading %s failed", shipment.stream.entry.run_dir)
+                log.exception("uploading %s failed", shipment.stream.run_dir)
                 # Our own trouble, with the log perhaps: no reason to hold up the server's other streams.
                 shipment.reader = None
                 reason = Refused(f"{type(error).__name__}: {error}")
@@ -163,7 +170,7 @@ class Lane:
             self._trying = any(item.in_flight for item in self.shipments.values())
             if shipment.done:
                 _write_ack(shipment, time.monotonic())
-                del self.shipments[shipment.stream.stream_id]
+                self.shipments.pop(shipment.stream, None)
             self._changed.notify_all()
 
     # Sending
@@ -184,6 +191,9 @@ class Lane:
             faults.point("upload.before_send")
             outcome = client.send(stream.stream_id, batch.body)
             faults.point("upload.after_send")
+            if isinstance(outcome, Stored):
+                # Before the records count as sent, or whoever waits for that would not hear of it.
+                _note_losses(stream, batch)
             self._apply(shipment, outcome, blocks=batch.blocks)
 
     def _batch(self, shipment: Shipment) -> Batch | None:
@@ -211,9 +221,7 @@ class Lane:
             elif before and not self.plan.failures:
                 log.info("%s answers again", self.base_url)
             if shipment.plan.refused and not was:
-                log.error(
-                    "%s refuses %s: %s", self.base_url, shipment.stream.entry.run_dir, shipment.plan.error
-                )
+                log.error("%s refuses %s: %s", self.base_url, shipment.stream.run_dir, shipment.plan.error)
         shipment.stream.acked_seq = shipment.plan.acked_seq
         if isinstance(outcome, Stored):
             faults.point("upload.after_ack")
@@ -232,14 +240,19 @@ class Uploader:
         self._lanes: dict[str, Lane] = {}
         self._lock = threading.Lock()
 
-    def wake(self, stream: Stream) -> None:
+    def wake(self, stream: Consignment) -> None:
         """The stream has synced blocks, or is new. A stream without a server is left alone."""
-        if stream.entry.base_url:
-            self.lane(stream.entry.base_url).wake(stream)
+        if stream.base_url:
+            self.lane(stream.base_url).wake(stream)
 
-    def wants(self, stream: Stream) -> bool:
+    def forget(self, stream: Consignment) -> None:
+        """The stream is not to be sent any more."""
+        if stream.base_url:
+            self.lane(stream.base_url).forget(stream)
+
+    def wants(self, stream: Consignment) -> bool:
         """Whether the stream's server is there, so that its blocks are wanted soon."""
-        base_url = stream.entry.base_url
+        base_url = stream.base_url
         return bool(base_url) and not self.lane(base_url).plan.failures
 
     def lane(self, base_url: str) -> Lane:
@@ -268,12 +281,12 @@ class Uploader:
         """Whether the server answered the last request, without asking it now."""
         return bool(base_url) and bool(self.lane(base_url).plan.answered)
 
-    def state(self, stream: Stream) -> tuple[str, str]:
+    def state(self, stream: Consignment) -> tuple[str, str]:
         """The words for Status: state and last error."""
-        if not stream.entry.base_url:
+        if not stream.base_url:
             return "offline", ""
-        lane = self.lane(stream.entry.base_url)
-        shipment = lane.shipments.get(stream.stream_id)
+        lane = self.lane(stream.base_url)
+        shipment = lane.shipments.get(stream)
         if shipment is None:
             return "idle", ""
         state = state_of(shipment.plan, lane.plan, stream.next_seq)
@@ -290,31 +303,34 @@ def _wants(shipment: Shipment) -> bool:
     return plan.next_seq is None or plan.next_seq < stream.synced_seq or shipment.done
 
 
-def _shipment(stream: Stream) -> Shipment:
+def _shipment(stream: Consignment) -> Shipment:
     """Begins where ack.json says, at 0 for a stream of this very daemon, else where the server says."""
     plan = StreamPlan(next_seq=0 if stream.is_new else None)
-    about = read_json(stream.wal_dir.parent / "ack.json") or {}
+    about = (read_json(stream.wal_dir.parent / "ack.json") if stream.keeps_ack else None) or {}
     seq = about.get("next_seq")
-    if (
-        about.get("base_url") == stream.entry.base_url
-        and isinstance(seq, int)
-        and 0 < seq < stream.synced_seq
-    ):
+    if about.get("base_url") == stream.base_url and isinstance(seq, int) and 0 < seq < stream.synced_seq:
         plan.next_seq = plan.acked_seq = stream.acked_seq = seq
     return Shipment(stream, plan)
 
 
+def _note_losses(stream: Consignment, batch: Batch) -> None:
+    for text in batch.lost:
+        if text not in stream.lost:
+            log.error("the server has been told of a gap: %s", text)
+            stream.lost.append(text)
+
+
 def _write_ack(shipment: Shipment, now: float) -> None:
     stream = shipment.stream
-    if shipment.ack_written == stream.acked_seq:
+    if shipment.ack_written == stream.acked_seq or not stream.keeps_ack:
         return
     shipment.ack_written_at = now
     shipment.ack_written = stream.acked_seq
-    answer = {"next_seq": stream.acked_seq, "base_url": stream.entry.base_url}
+    answer = {"next_seq": stream.acked_seq, "base_url": stream.base_url}
     try:
         write_json(stream.wal_dir.parent / "ack.json", answer, durable=False, fault="ack")
     except OSError as error:
-        log.warning("ack.json of %s cannot be written: %s", stream.entry.run_dir, error)
+        log.warning("ack.json of %s cannot be written: %s", stream.run_dir, error)
 
 
 def _probe(base_url: str) -> bool:

@@ -9,7 +9,7 @@ import sys
 import click
 
 from buoy._version import __version__
-from buoy.cli import daemon, doctor, export, runs, sync
+from buoy.cli import clean, daemon, doctor, export, runs, sync
 from buoy.errors import Error
 
 
@@ -58,6 +58,7 @@ def login(key: str | None, host: str | None, relogin: bool, verify: bool) -> Non
     click.echo("the key is stored")
 
 
+main.add_command(clean.clean)
 main.add_command(daemon.daemon)
 main.add_command(daemon.status)
 main.add_command(doctor.doctor)

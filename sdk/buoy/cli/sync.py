@@ -1,22 +1,17 @@
-"""`buoy sync`: sees everything that this machine has recorded to its servers."""
+"""`buoy sync`: sees what this machine has recorded to its servers, or run folders wherever they come from."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
 
 import click
 from buoy_core.placement import leftovers
 from buoy_core.state import wanted_state_dir
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from buoy.backlog import Backlog
 from buoy.cli.place import state_folder
+from buoy.cli.upload_bar import upload_bar
 from buoy.daemon_link import Starter, connect
 
 _START_TIMEOUT_S = 30.0
@@ -25,30 +20,71 @@ _PATIENCE_S = 15.0
 """How long nothing may move, unless a time was given."""
 _REFUSED_PATIENCE_S = 5.0
 """The same when everything that is left was refused."""
-_LINE_S = 5.0
-"""Between two lines of progress where there is no terminal."""
 
 
 @click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--dry-run", is_flag=True, help="Only list runs, records, bytes, and what the server has already."
+)
+@click.option(
+    "--include", multiple=True, metavar="GLOB", help="Only runs whose id, name or project is like this."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="GLOB", help="No runs whose id, name or project is like this."
+)
+@click.option("--base-url", metavar="URL", help="Send to this server, whatever the runs were recorded for.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
     help="Wait so long for what is left. By default it waits while records arrive, and 15 s for a server to answer.",
 )
-def sync(timeout: float | None) -> None:
-    """Upload everything that waits on this machine, also what processes and daemons left that are dead.
+def sync(
+    paths: tuple[Path, ...],
+    *,
+    dry_run: bool,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    base_url: str | None,
+    timeout: float | None,
+) -> None:
+    """Upload what is only here. Nothing is sent twice: the server says what it has.
 
-    Runs that go on are uploaded as far as they have come. Exit code 1 if something is left, with a line that says why.
+    With PATHS: run folders, or folders above them, from anywhere: of offline runs, copied from other machines, of runs
+    that go on, damaged ones. Each goes to the server it was recorded for; those of offline runs, and those of other
+    machines that had their server on themselves, to the configured one.
+
+    Without PATHS: everything that waits on this machine, also what processes and daemons left that are dead.
+
+    \b
+    Exit codes:
+      0  everything is on the server
+      1  something is left, with a line that says why
+      2  there is nothing to do as asked: no such folder, no run that matches
+      3  everything is on the server but what was damaged, with a line for each loss
     """
-    state = state_folder()
+    from buoy.cli.sync_folders import Wanted, sync_folders  # noqa: PLC0415  loads protobuf
+
     deadline = None if timeout is None else time.monotonic() + timeout
-    found = [_sync_folder(folder, deadline) for folder in (state, *leftovers(wanted_state_dir(), state))]
+    if paths:
+        wanted = Wanted(paths, include, exclude, base_url)
+        raise click.exceptions.Exit(sync_folders(wanted, deadline, dry_run=dry_run))
+    if dry_run or include or exclude or base_url:
+        raise click.UsageError(
+            "--dry-run, --include, --exclude and --base-url need PATHS: `buoy sync ./buoy`, say"
+        )
+    _sync_machine(deadline)
+
+
+def _sync_machine(deadline: float | None) -> None:
+    state = state_folder()
+    found = [_sync_state(folder, deadline) for folder in (state, *leftovers(wanted_state_dir(), state))]
     for backlog in found:
         for item in backlog.waiting:
             click.echo(str(item))
         for folder in backlog.offline:
-            click.echo(f"{folder}: offline, stays in this folder")
+            click.echo(f"{folder}: offline, stays in this folder; `buoy sync {folder}` uploads it")
     if any(backlog.waiting for backlog in found):
         click.echo("nothing is lost: the daemon goes on with it whenever it can")
         raise click.exceptions.Exit(1)
@@ -58,13 +94,13 @@ def sync(timeout: float | None) -> None:
     )
 
 
-def _sync_folder(state: Path, deadline: float | None) -> Backlog:
+def _sync_state(state: Path, deadline: float | None) -> Backlog:
     backlog = Backlog()
-    with connect(state, _START_TIMEOUT_S, Starter(state)) as link, _shown() as show:
+    with connect(state, _START_TIMEOUT_S, Starter(state)) as link, upload_bar() as show:
         backlog.take(link.status(look=True))
         moved_at, moved = time.monotonic(), (0, 0)
         while backlog.waiting:
-            show(backlog)
+            show(backlog.sent, backlog.total)
             now = time.monotonic()
             if (backlog.sent, len(backlog.waiting)) != moved:
                 moved_at, moved = now, (backlog.sent, len(backlog.waiting))
@@ -72,7 +108,7 @@ def _sync_folder(state: Path, deadline: float | None) -> Backlog:
                 break
             time.sleep(_POLL_S)
             backlog.take(link.status())
-        show(backlog)
+        show(backlog.sent, backlog.total)
     return backlog
 
 
@@ -80,33 +116,3 @@ def _is_over(backlog: Backlog, now: float, moved_at: float, deadline: float | No
     if deadline is not None:
         return now >= deadline
     return now - moved_at >= (_REFUSED_PATIENCE_S if backlog.refused else _PATIENCE_S)
-
-
-class _Show(Protocol):
-    def __call__(self, backlog: Backlog) -> None: ...
-
-
-@contextmanager
-def _shown() -> Iterator[_Show]:
-    """Shows how it goes: a bar on a terminal, a line now and then elsewhere."""
-    if not sys.stdout.isatty():
-        yield _Lines().show
-        return
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("records")
-    with Progress(*columns, console=Console(), transient=True) as bar:
-        task = bar.add_task("uploading", total=None)
-
-        def show(backlog: Backlog) -> None:
-            bar.update(task, total=backlog.total, completed=backlog.sent)
-
-        yield show
-
-
-class _Lines:
-    def __init__(self) -> None:
-        self._next_at = time.monotonic() + _LINE_S
-
-    def show(self, backlog: Backlog) -> None:
-        if time.monotonic() >= self._next_at and backlog.waiting:
-            self._next_at = time.monotonic() + _LINE_S
-            click.echo(f"{backlog.sent:,} of {backlog.total:,} records are on the server")

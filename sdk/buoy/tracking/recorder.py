@@ -64,6 +64,9 @@ class Start(NamedTuple):
     """When the attempt that this one goes on from started, as the server or its log has it; 0 if there is none."""
     branch: bytes = b""
     """Serialised v1.Branch: which steps come before this run's own; empty if the user has not said."""
+    keep_days: float | None = None
+    keep_gb: float | None = None
+    """What housekeeping may do to the local copy; None = what is usual."""
 
 
 class Recorder(Protocol):
@@ -376,6 +379,8 @@ def writer_start(start: Start, writer_id: bytes) -> v1.WriterStart:
         launch_id=start.launch,
         after_unix_us=start.after_us,
         branch=v1.Branch.FromString(start.branch) if start.branch else None,
+        keep_days=start.keep_days,
+        keep_gb=start.keep_gb,
     )
 
 

@@ -139,6 +139,8 @@ def _start(settings: Settings, run_id: str, rank: Rank) -> Start:
         telemetry=settings.telemetry,
         spool_bytes_max=settings.spool_bytes_max,
         free_bytes_min=settings.free_bytes_min,
+        keep_days=settings.keep_days,
+        keep_gb=settings.keep_gb,
     )
 
 

@@ -1,0 +1,163 @@
+"""The folders that somebody wants uploaded, and how far each is.
+
+A folder is sent by the same lanes as the streams of runs that go on. If its stream is one of this daemon's own, on its
+way to the same server, that is followed; otherwise the folder is sent beside whoever else may send it, and the server
+counts each record once.
+
+Whoever asks may go away: what is on its way goes on as long as the server takes records, and no longer than
+`PATIENCE_S` when it does not. Nothing of it is kept for another daemon: it is asked for again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from buoy_proto import v1
+
+from buoy_daemon.folders.destination import destination, same_server
+from buoy_daemon.folders.folder_log import FolderLog, Unreadable, make_durable, read_folder
+from buoy_daemon.folders.parcel import Parcel
+from buoy_daemon.folders.recorded import Recorded
+from buoy_daemon.registry import Registry
+from buoy_daemon.stream import Stream
+from buoy_daemon.stream_log import now_us
+from buoy_daemon.uploader.consignment import Consignment
+from buoy_daemon.uploader.worker import Uploader
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 60.0
+"""How long a folder that nobody waits for may make no progress."""
+
+
+@dataclass
+class _Traffic:
+    """Who waits for a parcel, and when it moved last."""
+
+    followers: int = 0
+    moved_at: float = field(default_factory=time.monotonic)
+    acked_seq: int = 0
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Something to wait for: a log up to a sequence."""
+
+    consignment: Consignment
+    goal: int
+    folder: FolderLog
+    begin: int | None
+    """What the server had when it was asked for; None = it has not said yet."""
+
+    @property
+    def began_seq(self) -> int | None:
+        """What the server had before; None = it has not said yet."""
+        if self.begin is None and isinstance(self.consignment, Parcel):
+            return self.consignment.began_seq
+        return self.begin
+
+    @property
+    def reached(self) -> bool:
+        """Whether the server has it."""
+        return self.consignment.acked_seq >= self.goal
+
+    @property
+    def over(self) -> bool:
+        """Whether waiting makes no sense any more."""
+        return self.reached or self.consignment.log_is_short
+
+
+class Parcels:
+    """All that are on their way. For any thread."""
+
+    def __init__(self, registry: Registry, uploader: Uploader, recorded: Recorded, machine_id: str) -> None:
+        self._registry = registry
+        self._uploader = uploader
+        self._recorded = recorded
+        self._machine_id = machine_id
+        self._lock = threading.Lock()
+        self._traffic: dict[Parcel, _Traffic] = {}
+
+    def own_stream(self, folder: FolderLog) -> Stream | None:
+        """The stream that writes to a folder, if this daemon has it in hand."""
+        stream = self._registry.streams.get(folder.stream_id)
+        if stream is None or stream.finished or Path(stream.run_dir).resolve() != folder.run_dir.resolve():
+            return None
+        return stream
+
+    def server_of(self, folder: FolderLog, wanted: v1.Destination) -> str:
+        """Where a folder goes."""
+        from_here = folder.start.machine_id == self._machine_id
+        return destination(folder.base_url, wanted.base_url, wanted.default_base_url, from_here=from_here)
+
+    @contextmanager
+    def following(self, run_dir: Path, wanted: v1.Destination) -> Iterator[Follow]:
+        """Has a folder uploaded, as far as its log reaches now.
+
+        Raises:
+            Unreadable: there is no log, or no server to send it to.
+        """
+        folder = read_folder(run_dir)
+        base_url = self.server_of(folder, wanted)
+        if not base_url:
+            raise Unreadable("no server is configured for it; name one with --base-url")
+        stream = self.own_stream(folder)
+        if stream is not None and stream.base_url and same_server(stream.base_url, base_url):
+            yield Follow(stream, stream.synced_seq, folder, stream.acked_seq)
+            return
+        if stream is None:
+            make_durable(run_dir)
+        end_seq = folder.next_seq if stream is None else stream.synced_seq
+        parcel = self._take(folder, base_url, end_seq)
+        begin = None if parcel.began_seq is None else parcel.acked_seq
+        try:
+            self._uploader.wake(parcel)
+            yield Follow(parcel, end_seq, folder, begin)
+        finally:
+            with self._lock:
+                self._traffic[parcel].followers -= 1
+            self.tidy(time.monotonic())
+
+    def _take(self, folder: FolderLog, base_url: str, end_seq: int) -> Parcel:
+        with self._lock:
+            wanted = Parcel(folder, base_url, end_seq)
+            # One that has arrived is not gone on with: the server is asked anew.
+            same = (each for each in self._traffic if each.is_same(wanted) and not each.uploaded)
+            parcel = next(same, wanted)
+            parcel.extend(end_seq)
+            self._traffic.setdefault(parcel, _Traffic()).followers += 1
+            return parcel
+
+    def tidy(self, now: float) -> None:
+        """Forgets what has arrived, and what nobody waits for and does not move."""
+        with self._lock:
+            for parcel, traffic in list(self._traffic.items()):
+                if parcel.acked_seq != traffic.acked_seq:
+                    traffic.acked_seq, traffic.moved_at = parcel.acked_seq, now
+                stuck = parcel.log_is_short or now - traffic.moved_at > PATIENCE_S
+                if traffic.followers or not (parcel.uploaded or stuck):
+                    continue
+                del self._traffic[parcel]
+                self._uploader.forget(parcel)
+                if parcel.uploaded:
+                    self._recorded.sent(parcel.stream_id, parcel.run_dir, parcel.base_url, now_us())
+                else:
+                    log.warning(
+                        "%s is not uploaded: nobody waits for it, and it does not move", parcel.run_dir
+                    )
+
+    def has(self, stream_id: bytes) -> bool:
+        """Whether a log is on its way."""
+        with self._lock:
+            return any(parcel.stream_id == stream_id for parcel in self._traffic)
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is none."""
+        return not self._traffic
