@@ -66,7 +66,7 @@ class Shadow:
             return Position(int(seq), {bytes.fromhex(name): int(offset) for name, offset in offsets.items()})
         except FileNotFoundError:
             return Position()
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
             log.warning(
                 "%s is damaged (%s); it only matters if the run's folder is gone too", self._position, error
             )

@@ -6,6 +6,8 @@ import json
 import secrets
 from functools import cache
 from pathlib import Path
+from struct import pack
+from zlib import crc32
 
 from buoy_core import frame_records, join_records, split_records
 from buoy_core.block import KIND_GAP, KIND_TABLES, build_block
@@ -154,3 +156,13 @@ def state_files() -> list[bytes]:
     credentials = {"http://127.0.0.1:8765": {"api_key": secrets.token_hex(8)}}
     run = {"stream_id": STREAM_ID.hex(), "run_id": "r", "attempt": 1, "base_url": ""}
     return [json.dumps(each).encode() for each in (entry, credentials, run, {"next_seq": 7}, {}, [1])]
+
+
+def shadows() -> list[bytes]:
+    """What is kept beside the index of a log: how far it went, and its tables."""
+    position = b'[7, {"%s": 4096}]' % WRITER_ID.hex().encode()
+    tables = b"records"
+    return [
+        b"%08x %s\n" % (crc32(position), position),
+        pack("<16sII", WRITER_ID, len(tables), crc32(tables)) + tables,
+    ]

@@ -36,6 +36,7 @@ from buoy_core.wal import Block, Damage, WalReader, WalWriter
 from buoy_core.wal_recovery import recover
 from buoy_daemon.files import read_json
 from buoy_daemon.index import Index, StreamEntry
+from buoy_daemon.shadow import Shadow
 from buoy_server.errors import Refused
 from buoy_server.ingest.body import read_body
 from buoy_server.ingest.prepare import prepare
@@ -249,6 +250,21 @@ def run_state(data: bytes) -> None:
         find_folder("r", folder)
 
 
+def run_shadow(data: bytes) -> None:
+    """The two files that stand in for a deleted log; what is read of them can be written back."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name:
+        folder = Path(name)
+        for suffix in ("position", "tables"):
+            (folder / f"{seeds.STREAM_ID.hex()}.{suffix}").write_bytes(data)
+        shadow = Shadow(folder, seeds.STREAM_ID)
+        position, tables = shadow.position(), list(shadow.tables())
+        shadow.note_position(*position)
+        shadow.set_tables({})
+        for writer_id, records in tables:
+            shadow.add_tables(writer_id, records)
+        assert (shadow.position(), list(shadow.tables())) == (position, tables)
+
+
 def run_settings(data: bytes) -> None:
     """A settings file and the environment."""
     with tempfile.TemporaryDirectory(dir=MEMORY) as name:
@@ -292,5 +308,6 @@ TARGETS: dict[str, Target] = {
     "log": Target(run_log, seeds.logs, checksums.repair_log),
     "local": Target(run_local, seeds.logs, checksums.repair_log),
     "state": Target(run_state, seeds.state_files),
+    "shadow": Target(run_shadow, seeds.shadows, checksums.repair_position),
     "settings": Target(run_settings, _settings_seeds),
 }
