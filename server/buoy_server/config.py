@@ -17,6 +17,7 @@ METADATA_SCHEMES = ("sqlite", "postgresql")
 METRICS_SCHEMES = ("chdb", "clickhouse", "clickhouses")
 OBJECTS_SCHEMES = ("file", "s3")
 _SECONDS_MAX = 365 * 86400
+_FACTOR_MIN, _FACTOR_MAX = 2, 1000
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class Options:
     objects_url: str
     crashed_after_s: float = 180.0
     removed_after_s: float = 7 * 86400.0
+    rank_stopped_after_s: float = 60.0
+    rank_lagging_factor: float = 3.0
 
     @property
     def base_url(self) -> str:
@@ -65,6 +68,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
         objects_url=_url("objects", option("objects_url", f"file://{data_dir}/objects"), OBJECTS_SCHEMES),
         crashed_after_s=_seconds("crashed-after", option("crashed_after", "180")),
         removed_after_s=_seconds("removed-after", option("removed_after", str(7 * 86400))),
+        rank_stopped_after_s=_seconds("rank-stopped-after", option("rank_stopped_after", "60")),
+        rank_lagging_factor=_factor("rank-lagging-factor", option("rank_lagging_factor", "3")),
     )
 
 
@@ -89,6 +94,16 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long a deleted run can be restored before its data is removed (604800, a week)",
     )
+    parser.add_argument(
+        "--rank-stopped-after",
+        metavar="SECONDS",
+        help="how long a rank may log nothing while others do before it is marked as stopped (60)",
+    )
+    parser.add_argument(
+        "--rank-lagging-factor",
+        metavar="N",
+        help="a rank that is N times slower than the median is marked as lagging; 0 marks none (3)",
+    )
     return parser
 
 
@@ -106,6 +121,16 @@ def _seconds(name: str, text: str) -> float:
     if not 1.0 <= seconds <= _SECONDS_MAX:
         raise StartError(f"--{name} {text!r} is not a number of seconds from 1 to {_SECONDS_MAX}")
     return seconds
+
+
+def _factor(name: str, text: str) -> float:
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = math.nan
+    if not (factor == 0 or _FACTOR_MIN <= factor <= _FACTOR_MAX):
+        raise StartError(f"--{name} {text!r} is neither 0 nor a number from {_FACTOR_MIN} to {_FACTOR_MAX}")
+    return factor
 
 
 def _url(what: str, url: str, schemes: tuple[str, ...]) -> str:

@@ -12,7 +12,9 @@ from buoy_server.events import Broadcaster
 from buoy_server.ingest.pipeline import BITS_EVENTS, BITS_STATE, Ingest
 from buoy_server.ingest.streams import Owner
 from buoy_server.liveness.pulse import Pulse
+from buoy_server.liveness.rank_watch import RankWatch
 from buoy_server.liveness.signs import Changed
+from buoy_server.liveness.watch import Limits
 from buoy_server.metadata.engine import Metadata, open_metadata
 from buoy_server.metrics.engine import MetricsEngine, open_engine
 from buoy_server.metrics.reader import MetricsReader
@@ -24,6 +26,9 @@ from buoy_server.query.history import HistoryQuery
 from buoy_server.query.series import SeriesQuery
 from buoy_server.query.summaries import Summaries
 from buoy_server.storage import Storage, folders_of
+
+_BEAT_GRACE_S = 10.0
+"""How much later than expected a heartbeat may come before nothing is said of a machine's ranks."""
 
 
 @dataclass
@@ -41,6 +46,7 @@ class Services:
     broadcaster: Broadcaster
     pulse: Pulse
     sweeper: Sweeper
+    rank_watch: RankWatch
 
     def announce(self, changed: Changed) -> None:
         """Nudges the pages of a run that has a new event."""
@@ -51,6 +57,7 @@ class Services:
         self.broadcaster.close()
         self.pulse.close()
         self.sweeper.close()
+        self.rank_watch.close()
 
     def close(self) -> None:
         """Closes the stores. Nothing may be under way."""
@@ -73,7 +80,10 @@ def open_services(options: Options) -> Services:
         raise
     broadcaster = Broadcaster()
 
-    pulse = Pulse(metadata, options.crashed_after_s, lambda changed: _announce(broadcaster, changed))
+    def tell(changed: Changed) -> None:
+        _announce(broadcaster, changed)
+
+    pulse = Pulse(metadata, options.crashed_after_s, tell)
 
     def changed(owner: Owner, rev: int, bits: int) -> None:
         pulse.upload(owner.stream_id)
@@ -99,8 +109,17 @@ def open_services(options: Options) -> Services:
         broadcaster=broadcaster,
         pulse=pulse,
         sweeper=Sweeper(metadata, MetricsRemover(engine), options.removed_after_s),
+        rank_watch=RankWatch(metadata, _limits(options, pulse), tell),
     )
 
 
 def _announce(broadcaster: Broadcaster, changed: Changed) -> None:
     broadcaster.publish(changed.project, changed.run_id, changed.rev, BITS_STATE | BITS_EVENTS)
+
+
+def _limits(options: Options, pulse: Pulse) -> Limits:
+    return Limits(
+        stopped_after_us=round(options.rank_stopped_after_s * 1e6),
+        lagging_factor=options.rank_lagging_factor,
+        unheard_us=round((pulse.beat_s_max + _BEAT_GRACE_S) * 1e6),
+    )

@@ -27,6 +27,7 @@ from buoy_server.metadata.schema import (
     STOPS,
     STREAMS,
     SUMMARY_VALUES,
+    WATCHES,
     WRITER_KEYS,
     WRITERS,
 )
@@ -113,7 +114,7 @@ def _forget(connection: Connection, run: int) -> None:
     streams = select(STREAMS.c.id).where(STREAMS.c.run == run)
     for table in (WRITER_KEYS, WRITERS, GAPS, EVENTS):
         connection.execute(table.delete().where(table.c.stream.in_(streams)))
-    for table in (METRIC_DEFS, SUMMARY_VALUES, STOPS, NOTICES):
+    for table in (METRIC_DEFS, SUMMARY_VALUES, STOPS, NOTICES, WATCHES):
         connection.execute(table.delete().where(table.c.run == run))
     system = select(KEYS.c.id).where(KEYS.c.system == 1, KEYS.c.id == SERIES.c.key)
     connection.execute(SERIES.delete().where(SERIES.c.run == run, system.exists()))

@@ -65,7 +65,8 @@ class Pulse:
         self._tell = tell
         self.grace_s = grace_s
         self._attention = Attention(grace_s)
-        self._wait_s_max = min(WAIT_S_MAX, grace_s / 4)
+        self.beat_s_max = min(WAIT_S_MAX, grace_s / 4)
+        """The longest time between two heartbeats of a machine that is well."""
         self._sweep_s = min(SWEEP_S, grace_s / 10)
         self._swept_at = float("-inf")
         self._lock = threading.Lock()
@@ -99,7 +100,7 @@ class Pulse:
         waiting.unnoted.update(streams)
         self._waiting.add(waiting)
         try:
-            return await asyncio.wait_for(waiting.answer, min(max(wait_s, 0.0), self._wait_s_max))
+            return await asyncio.wait_for(waiting.answer, min(max(wait_s, 0.0), self.beat_s_max))
         except asyncio.TimeoutError:
             return {}
         finally:

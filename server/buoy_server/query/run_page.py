@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row, select
 from buoy_server.ingest.run_state import run_state, writer_state
 from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.liveness.stops import describe_stop
+from buoy_server.liveness.watch import DEAD, LOST
+from buoy_server.liveness.watched import Place, marks_of
 from buoy_server.metadata.schema import ATTEMPTS, EVENTS, GAPS, METRIC_DEFS, NOTICES, STREAMS, WRITERS
 from buoy_server.query.catalogue import Project, find_run
 from buoy_server.query.lineage import id_of
@@ -31,6 +33,7 @@ def describe_run(
     attempts = _attempts(connection, run.id, writers)
     # In SQL an attempt's number says when it started; people count from one.
     ordinals = {number: position for position, (number, _) in enumerate(attempts, 1)}
+    marks = marks_of(connection, Place(run.id, attempts[-1][0])) if attempts else {}
     return {
         "id": run.run_id,
         "entity": project.entity,
@@ -61,7 +64,9 @@ def describe_run(
         "attempts": [{"attempt": ordinals[number]} | about for number, about in attempts],
         "stop": describe_stop(connection, run.id, attempts[-1][0]) if attempts else None,
         "machines": _machines(connection, run.id, ordinals),
-        "writers": [_writer(row) | {"attempt": ordinals[row.attempt]} for row in writers],
+        "writers": [
+            _writer(row) | _trouble(row, marks) | {"attempt": ordinals[row.attempt]} for row in writers
+        ],
         "gaps": _gaps(connection, run.id),
         "events": _events(connection, run.id),
     }
@@ -75,7 +80,7 @@ def _metadata(text: str) -> object:
 
 def _writers(connection: Connection, run: int) -> list[Row[tuple[object, ...]]]:
     chosen = (
-        select(WRITERS, STREAMS.c.attempt, STREAMS.c.missing_us)
+        select(WRITERS, STREAMS.c.attempt, STREAMS.c.missing_us, STREAMS.c.seen_us)
         .join(STREAMS, STREAMS.c.id == WRITERS.c.stream)
         .where(STREAMS.c.run == run, WRITERS.c.writer_id != DAEMON_WRITER)
         .order_by(STREAMS.c.attempt, WRITERS.c.rank, WRITERS.c.started_us)
@@ -95,8 +100,28 @@ def _writer(row: Row[tuple[object, ...]]) -> dict[str, object]:
         "started_us",
         "ended_us",
     )
-    found = {"id": row.writer_id, "records_dropped": row.records_dropped, "state": writer_state(row)}
+    running = row.state == "running"
+    found = {
+        "id": row.writer_id,
+        "records_dropped": row.records_dropped,
+        "state": writer_state(row),
+        "forked": bool(row.forked),
+        "logged_us": row.row_us,
+        # As long as it runs, its machine's word for that counts too.
+        "seen_us": max(row.heard_us or 0, row.seen_us if running else 0) or None,
+        "backlog_bytes": max(0, row.handed - row.arrived) if running else 0,
+    }
     return found | {name: getattr(row, name) for name in names}
+
+
+def _trouble(row: Row[tuple[object, ...]], marks: dict[str, tuple[str, int]]) -> dict[str, object]:
+    """A process's mark, as far as it still makes sense: nobody judges the ranks of an attempt that is over."""
+    mark, since_us = marks.get(row.writer_id[:8], ("", 0))
+    if row.state == "running" and row.missing_us is not None:
+        mark, since_us = LOST, row.missing_us
+    elif (mark == DEAD) == (row.state == "running") or mark == LOST:
+        mark = ""
+    return {"mark": mark or None, "mark_us": since_us if mark else None}
 
 
 def _attempts(
@@ -126,6 +151,7 @@ def _machines(connection: Connection, run: int, ordinals: dict[int, int]) -> lis
             "attempt": ordinals[row.attempt],
             "seen_us": row.seen_us or None,
             "missing_us": row.missing_us,
+            "backlog_records": max(0, row.log_seq - row.next_seq),
         }
         for row in connection.execute(chosen)
     ]

@@ -71,7 +71,8 @@ def make_app(services: Services, token: str) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         services.broadcaster.start(asyncio.get_running_loop())
         app.state.room = uploads.Room()
-        tasks = [asyncio.create_task(services.pulse.run()), asyncio.create_task(services.sweeper.run())]
+        hands = (services.pulse, services.rank_watch, services.sweeper)
+        tasks = [asyncio.create_task(hand.run()) for hand in hands]
         yield
         services.end_waiting()
         await asyncio.gather(*tasks)

@@ -13,6 +13,7 @@ from typing import Any
 from buoy_core.rank_reduction import REDUCTIONS
 
 from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS
+from buoy_server.liveness.watch import MARKS
 from buoy_server.query.bands import BAND
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.history import LIMIT_MAX as HISTORY_LIMIT_MAX
@@ -139,7 +140,9 @@ _ATTEMPT = _named(
 )
 _WRITER = _named(
     "Writer",
-    "A process of the run.",
+    "A process of the run. `logged_us`: time of its newest row, by its own clock; `seen_us`: when the server last "
+    "heard of it; `backlog_bytes`: what it has handed over on its machine and has not arrived, as far as the machine "
+    "has said; `mark`: why its rank is in trouble, among the others of its attempt, and `mark_us` since when.",
     _object(
         {
             "id": TEXT,
@@ -155,6 +158,12 @@ _WRITER = _named(
             "last_step": _or_null(INT),
             "started_us": COUNT,
             "ended_us": _or_null(COUNT),
+            "forked": FLAG,
+            "logged_us": _or_null(INT),
+            "seen_us": _or_null(COUNT),
+            "backlog_bytes": COUNT,
+            "mark": _or_null(_one_of(MARKS)),
+            "mark_us": _or_null(COUNT),
         }
     ),
 )
@@ -220,8 +229,17 @@ _DELETED_RUN = _named(
 DELETED = _object({"epoch": COUNT, "rev": COUNT, "runs": _list(_DELETED_RUN)})
 _MACHINE = _named(
     "Machine",
-    "A machine of an attempt: when the server last heard of it, and since when it counts as missing.",
-    _object({"host": TEXT, "attempt": COUNT, "seen_us": _or_null(COUNT), "missing_us": _or_null(COUNT)}),
+    "A machine of an attempt: when the server last heard of it, since when it counts as missing, and how many records "
+    "in its log have not arrived, as far as it has said.",
+    _object(
+        {
+            "host": TEXT,
+            "attempt": COUNT,
+            "seen_us": _or_null(COUNT),
+            "missing_us": _or_null(COUNT),
+            "backlog_records": COUNT,
+        }
+    ),
 )
 RUN = _named(
     "Run",
