@@ -227,7 +227,7 @@ describe("with runs", () => {
     await check("projects", "", "table a", look);
   });
   it.each(LOOKS)("runs, $theme, $width px", async (look) => {
-    await check("runs", "local/digits", "table a", look, async (page) => {
+    await check("runs", "local/digits/runs", "table a", look, async (page) => {
       expect(await page.locator("tbody tr").count()).toBe(13);
       expect(await page.locator("tbody").textContent()).toContain(HOSTILE);
     });
@@ -260,7 +260,7 @@ describe("with runs", () => {
     await page.goto(server.link(""));
     await page.getByRole("link", { name: "digits" }).click();
     await page.getByRole("link", { name: "swift-current-91" }).click();
-    await drawn(page);
+    await page.locator("figcaption", { hasText: "last value" }).first().waitFor({ state: "attached" });
     const box = await page.locator("figure .u-over").first().boundingBox();
     if (box === null) throw new Error("no chart");
     await page.mouse.move(box.x + box.width * 0.25, box.y + 40);

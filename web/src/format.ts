@@ -210,3 +210,22 @@ function clock(seconds: number): string {
     ? `${Math.floor(seconds / 60)}:${two(seconds % 60)}`
     : `${Math.floor(seconds / 3_600)}:${two((seconds % 3_600) / 60)} h`;
 }
+
+/** A difference with its direction as a shape, so that colour only repeats it: `▼ 0.057`. */
+export function difference(v: number): string {
+  if (v === 0) return "=";
+  return Number.isNaN(v) ? "" : `${v > 0 ? "▲" : "▼"}\u2009${number(Math.abs(v), 3)}`;
+}
+
+const AXIS_DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
+const AXIS_MINUTE = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
+});
+
+/** Tick label on an axis of local time; `v` in seconds since 1970, `step` the distance of the ticks in seconds. */
+export function axisWall(v: number, step: number): string {
+  if (step >= 86_400) return AXIS_DAY.format(v * 1000);
+  return step >= 60 ? AXIS_MINUTE.format(v * 1000) : AXIS_TIME.format(v * 1000);
+}

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { belowBase, parseRoute, type Route, routeHref } from "../src/state/router.ts";
+import { belowBase, parseRoute, queryText, type Route, routeHref } from "../src/state/router.ts";
 import { parseRange } from "../src/state/view.ts";
 
 describe("router", () => {
   it.each<[string, Route]>([
     ["", { page: "projects" }],
-    ["local/digits", { page: "runs", entity: "local", project: "digits" }],
-    ["local/digits/", { page: "runs", entity: "local", project: "digits" }],
+    ["local/digits", { page: "workspace", entity: "local", project: "digits" }],
+    ["local/digits/", { page: "workspace", entity: "local", project: "digits" }],
+    ["local/digits/runs", { page: "runs", entity: "local", project: "digits" }],
     ["local/digits/runs/a1", { page: "run", entity: "local", project: "digits", run: "a1" }],
     ["local", { page: "nowhere" }],
     ["local/digits/a1", { page: "nowhere" }],
@@ -21,6 +22,17 @@ describe("router", () => {
       const route: Route = { page: "run", entity: "local", project: name, run: name };
       expect(parseRoute(routeHref(route)), name).toEqual(route);
     }
+  });
+
+  it("writes a query that people can read, and reads it back", () => {
+    const words: [string, string][] = [
+      ["q", "train/loss|acc"],
+      ["pin", "a,b"],
+      ["zoom", "step:1..2"],
+      ["filter", "name=a&b #1 100% ü"],
+    ];
+    expect(queryText(words.slice(0, 3))).toBe("q=train/loss|acc&pin=a,b&zoom=step:1..2");
+    expect([...new URLSearchParams(queryText(words))]).toEqual(words);
   });
 
   it("knows what is below its base", () => {

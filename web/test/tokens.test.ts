@@ -41,7 +41,7 @@ describe.each([
   const on = (name: string, back: string): number =>
     contrast(rgb(token(name, theme)), rgb(token(back, theme)));
 
-  it.each(["ink", "ink-2", "ink-3", "signal", "link", "running", "ok", "warn", "bad"])(
+  it.each(["ink", "ink-2", "ink-3", "signal", "link", "running", "ok", "warn", "bad", "better", "worse"])(
     "%s reads as text",
     (name) => {
       expect(on(name, "paper")).toBeGreaterThanOrEqual(4.5);

@@ -3,7 +3,7 @@
  * any path; the browser's cookie is the key. A failed call throws ApiError with the server's problem document.
  */
 import { decodeFrames, type Frame } from "./frames.ts";
-import type { Keys, Nudge, PanelQuery, Projects, Run, RunColumns } from "./types.ts";
+import type { Json, Keys, Nudge, PanelQuery, Projects, Run, RunColumns } from "./types.ts";
 
 /** What the server said instead of an answer; `status` 0 means that it could not be reached. */
 export class ApiError extends Error {
@@ -62,6 +62,7 @@ function post(path: string, body: unknown, accept: string, signal?: AbortSignal)
 const of = (project: string): string => `api/v1/p/${encodeURIComponent(project)}`;
 
 export interface RunsQuery {
+  filter?: Json;
   columns: string[];
   sort: { key: string; desc: boolean }[];
   offset: number;

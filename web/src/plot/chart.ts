@@ -8,7 +8,7 @@ import type { Range, XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import type { ChartColours } from "./colour.ts";
 import { drawPlan } from "./draw/line.ts";
-import { logTicks, yExtent } from "./extent.ts";
+import { logTicks, lowerBound, yExtent } from "./extent.ts";
 import type { Line, Plan } from "./plan.ts";
 import type { Stroke } from "./stroke.ts";
 import { Tooltip } from "./tooltip.ts";
@@ -32,6 +32,14 @@ export interface ChartOptions {
   readonly onHover: (x: number | null) => void;
   /** After the pixels are on the canvas; `hidden` counts values a log axis cannot show. */
   readonly onDrawn: (plan: Plan, hidden: number) => void;
+}
+
+export interface Picture {
+  readonly plan: Plan;
+  readonly view: Range;
+  readonly yRange: Range;
+  readonly yTicks: readonly number[];
+  readonly options: ChartOptions;
 }
 
 const X_AXIS_H = 22;
@@ -60,6 +68,8 @@ export class Chart {
   private yRange: Range = [0, 1];
   /** True while the pointer is on this chart, not on one that follows its crosshair. */
   private hovered = false;
+  /** True while the crosshair is moved by the keyboard. */
+  private keyed = false;
 
   private readonly host: HTMLElement;
   private options: ChartOptions;
@@ -93,6 +103,48 @@ export class Chart {
     this.resize.disconnect();
     this.tooltip.remove();
     this.plot.destroy();
+  }
+
+  /** What the chart shows now, for a copy of it. */
+  picture(): Picture {
+    const { options, plan, yRange } = this;
+    return { plan, view: this.view(), yRange, yTicks: this.yTicks(), options };
+  }
+
+  /**
+   * Moves the crosshair by this many points of the line that has the most of them, ±Infinity to an end; charts with
+   * the same key follow. Returns where it is then, null where there is nothing.
+   */
+  step(by: number): number | null {
+    const [low, high] = this.view();
+    const longest = this.plan.lines.reduce<Line | null>(
+      (a, b) => (a === null || b.x.length > a.x.length ? b : a),
+      null,
+    );
+    const stops = longest?.x.filter((x) => x >= low && x <= high) ?? new Float64Array();
+    if (stops.length === 0) return null;
+    const at = this.plot.cursor.left ?? -1;
+    const now = at < 0 ? -1 : lowerBound(stops, this.plot.posToVal(at, "x") - 1e-9 * (high - low));
+    const to = Math.min(Math.max(now < 0 ? (by < 0 ? stops.length - 1 : 0) : now + by, 0), stops.length - 1);
+    const x = stops[to] as number;
+    this.keyed = true;
+    const top = this.plot.valToPos(longest?.y[longest.x.indexOf(x)] ?? 0, "y");
+    this.setCursor(this.plot.valToPos(x, "x"), top);
+    return x;
+  }
+
+  /** Takes the crosshair away that the keyboard has set. */
+  leave(): void {
+    if (!this.keyed) return;
+    this.setCursor(-10, -10);
+    this.keyed = false;
+  }
+
+  /** Moves the crosshair here and in the charts that follow; the types leave the last argument out. */
+  private setCursor(left: number, top: number): void {
+    const set: (at: { left: number; top: number }, fire: boolean, publish: boolean) => void =
+      this.plot.setCursor;
+    set({ left, top }, true, true);
   }
 
   /** Paints the same data again, for other strokes. */
@@ -183,7 +235,13 @@ export class Chart {
       ...incrs,
       values: (_u, splits, _axis, _space, step) =>
         splits.map((v) =>
-          x === "step" ? (v % 1 === 0 ? format.tick(v, step) : "") : format.axisSeconds(v, step),
+          x === "step"
+            ? v % 1 === 0
+              ? format.tick(v, step)
+              : ""
+            : x === "wall"
+              ? format.axisWall(v, step)
+              : format.axisSeconds(v, step),
         ),
     };
   }
@@ -253,7 +311,7 @@ export class Chart {
 
   private hover(u: uPlot): void {
     const left = u.cursor.left ?? -1;
-    const inside = u.over.matches(":hover");
+    const inside = this.keyed || u.over.matches(":hover");
     if (left < 0 || this.plan.lines.length === 0) {
       this.tooltip.hide();
       if (this.hovered) this.options.onHover(null);

@@ -4,11 +4,18 @@ import { ProjectsPage } from "./projects.ts";
 import { type Route, route, routeHref } from "./router.ts";
 import { RunPage } from "./run.ts";
 import { RunsPage } from "./runs.ts";
+import { WorkspacePage } from "./workspace.ts";
 
-export type Page = ProjectsPage | RunsPage | RunPage | { readonly page: "nowhere"; stop(): void };
+export type Page =
+  | ProjectsPage
+  | WorkspacePage
+  | RunsPage
+  | RunPage
+  | { readonly page: "nowhere"; stop(): void };
 
 function open(to: Route): Page {
   if (to.page === "projects") return new ProjectsPage();
+  if (to.page === "workspace") return new WorkspacePage(to.entity, to.project);
   if (to.page === "runs") return new RunsPage(to.entity, to.project);
   if (to.page === "run") return new RunPage(to.entity, to.project, to.run);
   return { page: "nowhere", stop() {} };

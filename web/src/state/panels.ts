@@ -63,7 +63,8 @@ export interface PanelsOptions {
 
 export class Panels {
   private readonly panels = new Map<string, Panel>();
-  private readonly shown = new Set<string>();
+  /** How many charts show a panel: in full screen it is there twice. */
+  private readonly shown = new Map<string, number>();
   private readonly scheduler: Scheduler;
   private readonly abort = new AbortController();
   private readonly stopWatching: () => void;
@@ -114,15 +115,24 @@ export class Panels {
   show(key: string, width: number): void {
     const panel = this.panel(key);
     const px = Math.min(PIXELS_MAX, Math.max(64, Math.ceil(width / 2 / 32) * 32));
-    if (px !== panel.px) forget(panel);
-    panel.px = px;
-    this.shown.add(key);
+    const charts = this.shown.get(key) ?? 0;
+    // The larger of two charts decides; what it has asked for is good enough for the smaller one too.
+    if (px > panel.px || (charts === 0 && px !== panel.px)) {
+      forget(panel);
+      panel.px = px;
+    }
+    this.shown.set(key, charts + 1);
     this.replan(panel);
     this.ask();
   }
 
   /** A panel left the view; the oldest plans beyond a limit are dropped. */
   hide(key: string): void {
+    const charts = (this.shown.get(key) ?? 1) - 1;
+    if (charts > 0) {
+      this.shown.set(key, charts);
+      return;
+    }
     this.shown.delete(key);
     const kept = [...this.panels.values()].filter((p) => p.held.size > 0 && !this.shown.has(p.key));
     let series = kept.reduce((sum, p) => sum + p.held.size, 0);
@@ -149,7 +159,7 @@ export class Panels {
     if (sameWindow && sameRuns) return;
     this.view = view;
     if (!sameWindow) for (const panel of this.panels.values()) forget(panel);
-    else for (const key of this.shown) this.replan(this.panel(key));
+    else for (const key of this.shown.keys()) this.replan(this.panel(key));
     this.ask();
   }
 
@@ -217,7 +227,7 @@ export class Panels {
   }
 
   private async fetch(): Promise<void> {
-    const due = [...this.shown].flatMap((key) => {
+    const due = [...this.shown.keys()].flatMap((key) => {
       const panel = this.panel(key);
       const runs = this.due(panel);
       return runs.length === 0 ? [] : [{ panel, runs, query: this.query(panel, runs) }];

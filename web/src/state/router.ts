@@ -6,6 +6,7 @@ import { computed, signal } from "@preact/signals";
 
 export type Route =
   | { readonly page: "projects" }
+  | { readonly page: "workspace"; readonly entity: string; readonly project: string }
   | { readonly page: "runs"; readonly entity: string; readonly project: string }
   | { readonly page: "run"; readonly entity: string; readonly project: string; readonly run: string }
   | { readonly page: "nowhere" };
@@ -22,7 +23,8 @@ export function parseRoute(path: string): Route {
   const [entity, project, word, run] = names;
   if (entity === undefined) return { page: "projects" };
   if (project === undefined) return { page: "nowhere" };
-  if (names.length === 2) return { page: "runs", entity, project };
+  if (names.length === 2) return { page: "workspace", entity, project };
+  if (names.length === 3 && word === "runs") return { page: "runs", entity, project };
   if (names.length === 4 && word === "runs" && run !== undefined)
     return { page: "run", entity, project, run };
   return { page: "nowhere" };
@@ -31,7 +33,8 @@ export function parseRoute(path: string): Route {
 /** The link of a route, relative to the base. */
 export function routeHref(route: Route): string {
   const e = encodeURIComponent;
-  if (route.page === "runs") return `${e(route.entity)}/${e(route.project)}`;
+  if (route.page === "workspace") return `${e(route.entity)}/${e(route.project)}`;
+  if (route.page === "runs") return `${e(route.entity)}/${e(route.project)}/runs`;
   if (route.page === "run") return `${e(route.entity)}/${e(route.project)}/runs/${e(route.run)}`;
   return "./";
 }
@@ -54,6 +57,23 @@ const query = computed(() => new URL(here.value).searchParams);
 /** One word of the query, null when it is not there. */
 export function queryWord(name: string): string | null {
   return query.value.get(name);
+}
+
+/** All words of the query, in their order. */
+export const queryWords = computed<readonly (readonly [string, string])[]>(() => [...query.value]);
+
+/** Words as the text of a query, as short as an address allows: commas, slashes and colons stay readable. */
+export function queryText(words: Iterable<readonly [string, string]>): string {
+  const short = (text: string): string =>
+    encodeURIComponent(text).replace(/%(2C|2F|3A|24|40|7C)/g, (code) => decodeURIComponent(code));
+  return [...words].map(([name, value]) => `${short(name)}=${short(value)}`).join("&");
+}
+
+/** Puts another query into the address; `push` makes it a step of the back button. */
+export function writeQuery(text: string, push: boolean): void {
+  const url = new URL(here.peek());
+  url.search = text;
+  go(url.href, !push);
 }
 
 /** Sets or (with null) removes words of the query; `replace` keeps one history entry while somebody types. */

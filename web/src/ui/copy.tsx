@@ -5,7 +5,7 @@ import { t } from "../strings.ts";
 import styles from "./copy.module.css";
 
 /** Copies without the clipboard API too, which browsers offer on https and localhost only. */
-async function copy(text: string): Promise<void> {
+export async function copyText(text: string): Promise<void> {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
@@ -28,7 +28,7 @@ export function CopyBlock({ text }: { text: string }): JSX.Element {
       <button
         type="button"
         onClick={() =>
-          void copy(text).then(() => {
+          void copyText(text).then(() => {
             done.value = true;
           })
         }

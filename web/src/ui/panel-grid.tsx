@@ -12,6 +12,10 @@ interface GridProps {
   closed: ReadonlySet<string>;
   onToggle: (section: string) => void;
   panel: (key: string) => JSX.Element;
+  /** Least width of a panel and height of its plot; without it the tokens of the page say. */
+  size?: { readonly width: number; readonly height: number };
+  /** What else is in the heading of a section. */
+  tools?: (section: string) => JSX.Element | null;
 }
 
 const HEAD_H = 44;
@@ -63,20 +67,22 @@ function useSeen(host: { current: HTMLElement | null }): Seen | null {
   return seen;
 }
 
-export function PanelGrid({ sections, closed, onToggle, panel }: GridProps): JSX.Element {
+export function PanelGrid({ sections, closed, onToggle, panel, size, tools }: GridProps): JSX.Element {
   const host = useRef<HTMLDivElement>(null);
   const seen = useSeen(host);
   if (seen === null || host.current === null) return <div ref={host} class={styles.grid} />;
   const layout = layoutGrid(sections, closed, {
     width: seen.width,
-    panelMin: Math.min(token(host.current, "--panel-w"), seen.width),
-    panelHeight: token(host.current, "--panel-h") + TITLE_H,
+    panelMin: Math.min(size?.width ?? token(host.current, "--panel-w"), seen.width),
+    panelHeight: (size?.height ?? token(host.current, "--panel-h")) + TITLE_H,
     headHeight: HEAD_H,
     gutter: 2 * token(host.current, "--gutter"),
   });
   const draw = (item: Item): JSX.Element => {
     if (item.kind === "head")
-      return <Head key={`# ${item.section.name}`} item={item} closed={closed} onToggle={onToggle} />;
+      return (
+        <Head key={`# ${item.section.name}`} item={item} closed={closed} onToggle={onToggle} tools={tools} />
+      );
     const place = {
       top: `${item.top}px`,
       left: `${item.left}px`,
@@ -100,21 +106,25 @@ interface HeadProps {
   item: Extract<Item, { kind: "head" }>;
   closed: ReadonlySet<string>;
   onToggle: (section: string) => void;
+  tools: ((section: string) => JSX.Element | null) | undefined;
 }
 
-function Head({ item, closed, onToggle }: HeadProps): JSX.Element {
+function Head({ item, closed, onToggle, tools }: HeadProps): JSX.Element {
   const { name, keys } = item.section;
   return (
-    <h2 class={styles.head} style={{ top: `${item.top}px`, height: `${item.height}px` }}>
-      <button
-        type="button"
-        class={styles.toggle}
-        aria-expanded={!closed.has(name)}
-        onClick={() => onToggle(name)}
-      >
-        <span class={styles.name}>{name}</span>
-        <span class={styles.count}>{keys.length}</span>
-      </button>
-    </h2>
+    <div class={styles.head} style={{ top: `${item.top}px`, height: `${item.height}px` }}>
+      <h2>
+        <button
+          type="button"
+          class={styles.toggle}
+          aria-expanded={!closed.has(name)}
+          onClick={() => onToggle(name)}
+        >
+          <span class={styles.name}>{name}</span>
+          <span class={styles.count}>{keys.length}</span>
+        </button>
+      </h2>
+      {tools !== undefined && <span class={styles.tools}>{tools(name)}</span>}
+    </div>
   );
 }

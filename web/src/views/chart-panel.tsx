@@ -5,6 +5,7 @@ import type { XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import { Chart, type ChartOptions } from "../plot/chart.ts";
 import { type ChartColours, readColours } from "../plot/colour.ts";
+import { BANDS_MAX } from "../plot/draw/line.ts";
 import type { Plan } from "../plot/plan.ts";
 import { rankStrokes } from "../plot/stroke.ts";
 import { chartDrawn } from "../state/drawn.ts";
@@ -18,7 +19,7 @@ import styles from "./chart-panel.module.css";
 let colours: { theme: string; read: ChartColours } | null = null;
 
 /** The tokens of the theme that is on; read once a theme, not once a chart. */
-function themeColours(): ChartColours {
+export function themeColours(): ChartColours {
   const theme = shownTheme.value;
   if (colours?.theme !== theme) colours = { theme, read: readColours(document.body) };
   return colours.read;
@@ -89,7 +90,8 @@ export function notes(plan: Plan, hidden: number, x: XKind): string[] {
   if (hidden > 0) said.push(t.chart.notOnLog(format.count(hidden)));
   const width = Math.max(0, ...plan.lines.map((line) => line.band?.width ?? 0));
   if (width > 0 && !(x === "step" && width <= 1)) {
-    said.push(t.chart.buckets(x === "step" ? t.chart.steps(format.count(width)) : format.duration(width)));
+    const words = x === "step" ? t.chart.steps(format.count(width)) : format.duration(width);
+    said.push(plan.lines.length > BANDS_MAX ? t.chart.spikes(words) : t.chart.buckets(words));
   }
   return said;
 }

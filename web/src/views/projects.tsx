@@ -23,7 +23,7 @@ export function snippet(serverUrl: string): string {
 }
 
 function Row({ project }: { project: Project }): JSX.Element {
-  const href = routeHref({ page: "runs", entity: project.entity, project: project.name });
+  const href = routeHref({ page: "workspace", entity: project.entity, project: project.name });
   const activity = project.last_activity_us;
   return (
     <tr>

@@ -76,7 +76,7 @@ export function RunView({ page }: { page: RunPage }): JSX.Element {
   const error = page.run.error.value;
   const name = run?.name ?? page.id;
   const crumbs = [
-    { text: page.project, to: { page: "runs", entity: page.entity, project: page.project } as const },
+    { text: page.project, to: { page: "workspace", entity: page.entity, project: page.project } as const },
     { text: name, to: null },
   ];
   return (

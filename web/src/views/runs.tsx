@@ -9,6 +9,7 @@ import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
 import { Parts } from "../ui/parts.tsx";
+import { ProjectTabs } from "./project-tabs.tsx";
 import styles from "./runs.module.css";
 import { Shell } from "./shell.tsx";
 
@@ -117,6 +118,7 @@ export function RunsView({ page }: { page: RunsPage }): JSX.Element {
   const error = page.table.error.value;
   return (
     <Shell crumbs={[{ text: page.project, to: null }]}>
+      <ProjectTabs entity={page.entity} project={page.project} open="runs" />
       <h1 class={styles.title}>
         {t.runs.title}
         {table !== null && <span class={styles.total}>{format.count(table.total)}</span>}

@@ -62,7 +62,11 @@ function Waterline(): JSX.Element {
 }
 
 /** `wide` pages use the whole window; the others keep a readable measure. */
-export function Shell(props: { crumbs: readonly Crumb[]; children: ComponentChildren }): JSX.Element {
+export function Shell(props: {
+  crumbs: readonly Crumb[];
+  wide?: boolean;
+  children: ComponentChildren;
+}): JSX.Element {
   return (
     <>
       <header class={styles.top}>
@@ -97,7 +101,7 @@ export function Shell(props: { crumbs: readonly Crumb[]; children: ComponentChil
         </div>
         <Waterline />
       </header>
-      <main id="content" class={styles.main} tabIndex={-1}>
+      <main id="content" class={props.wide ? styles.wide : styles.main} tabIndex={-1}>
         {props.children}
       </main>
     </>

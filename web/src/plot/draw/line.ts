@@ -82,7 +82,8 @@ function strokeLine(line: Line, stroke: Stroke, lines: number, to: Surface): voi
   drawPoints(line, to);
   c.globalAlpha = 1;
   drawOutside(line, to);
-  drawLast(line, to);
+  // Hundreds of dots would be a wall at the right edge.
+  if (stroke.front || lines <= OPAQUE_MAX) drawLast(line, to);
 }
 
 /** Fills min…max bucket by bucket, joined where the line is joined; at least half a pixel high. */

@@ -1,0 +1,30 @@
+/** The pages of one project. */
+import type { JSX } from "preact";
+import { routeHref } from "../state/router.ts";
+import { t } from "../strings.ts";
+import styles from "./run.module.css";
+
+const PAGES = ["workspace", "runs"] as const;
+
+interface TabsProps {
+  entity: string;
+  project: string;
+  open: (typeof PAGES)[number];
+}
+
+export function ProjectTabs({ entity, project, open }: TabsProps): JSX.Element {
+  return (
+    <nav class={styles.tabs} aria-label={t.workspace.tabsLabel}>
+      {PAGES.map((page) => (
+        <a
+          key={page}
+          class={styles.tab}
+          href={routeHref({ page, entity, project })}
+          aria-current={page === open ? "page" : undefined}
+        >
+          {t.workspace.tabs[page]}
+        </a>
+      ))}
+    </nav>
+  );
+}
