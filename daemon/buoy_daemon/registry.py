@@ -392,10 +392,15 @@ class Registry:
         if self._end(stream, stream.entry):
             log.info("%s attempt %d is complete", "/".join(stream.entry.key), stream.entry.attempt)
 
-    def let_go(self, stream: Stream) -> bool:
-        """Gives a closed stream up that no server has taken, as somebody wants to remove it. False if that fails."""
-        # No server has it, so none may be named beside the folder.
-        return stream.finished or self._end(stream, replace(stream.entry, base_url=""))
+    def let_go(self, stream: Stream, *, uploaded: bool) -> bool:
+        """Finishes a closed stream, as somebody wants to remove it. False if that fails.
+
+        Args:
+            stream: the stream.
+            uploaded: whether its server has everything; otherwise none is named beside the folder.
+        """
+        base_url = stream.entry.base_url if uploaded else ""
+        return stream.finished or self._end(stream, replace(stream.entry, base_url=base_url))
 
     def _end(self, stream: Stream, entry: StreamEntry) -> bool:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as JobTimeout
 from contextlib import ExitStack
 from pathlib import Path
@@ -117,7 +117,7 @@ class FolderCalls:
         self._take_key(request.destination)
         self._flush(request.run_dirs)
         with ExitStack() as following:
-            follows = []
+            report = _Report(self._status, self._show_life)
             for run_dir in dict.fromkeys(request.run_dirs):
                 try:
                     follow = following.enter_context(
@@ -127,22 +127,19 @@ class FolderCalls:
                     yield v1.SyncProgress(folders=[unreadable(Path(run_dir), error)])
                     continue
                 self._uploader.lane(follow.consignment.base_url).hurry(server_answers=True)
-                follows.append(follow)
-            yield from self._report(follows, context)
+                report.add(follow)
+                # There may be thousands, and the first are sent while the last are looked at.
+                yield v1.SyncProgress(folders=report.news())
+            while context.is_active() and report.waiting:
+                self._progress.wait_for(lambda: report.over, REPORT_S)
+                yield v1.SyncProgress(folders=report.news())
 
-    def _report(self, follows: list[Follow], context: grpc.ServicerContext) -> Iterator[v1.SyncProgress]:
-        said: dict[str, v1.FolderStatus] = {}
-        while context.is_active():
-            news = []
-            for follow in follows:
-                status = self._status(follow)
-                if said.get(status.run_dir) != status:
-                    said[status.run_dir] = status
-                    news.append(status)
-            yield v1.SyncProgress(folders=news)
-            if all(follow.over for follow in follows):
-                return
-            self._progress.wait_for(lambda: all(follow.over for follow in follows), REPORT_S)
+    def _show_life(self, follow: Follow) -> None:
+        """Tells the server of a log that has got something new, in case nobody is left to say how it ends."""
+        # A stream in hand has heartbeats of its own, or is offline: then this daemon will say how it ends.
+        if self._parcels.own_stream(follow.folder) is None:
+            machine_id = follow.folder.start.machine_id
+            self._inquiry.show_life(follow.consignment.base_url, machine_id, follow.folder.stream_id)
 
     def _status(self, follow: Follow) -> v1.FolderStatus:
         consignment = follow.consignment
@@ -158,7 +155,7 @@ class FolderCalls:
         status.state = "sending" if state == "idle" else state
         if follow.reached:
             status.state, status.error = "complete", ""
-        elif consignment.log_is_short:
+        elif follow.cut_short:
             status.state, status.error = "incomplete", "the end of its log cannot be read"
         return status
 
@@ -195,39 +192,98 @@ class FolderCalls:
         answer = v1.RemoveResponse()
         with self._inquiry.session() as ask:
             for run_dir in dict.fromkeys(request.run_dirs):
-                entry = recorded.get(run_dir) or (self._give_up(run_dir) if request.unsynced else None)
-                if entry is None:
-                    reason = "it is not one that this machine has recorded, or its run is not uploaded yet"
-                elif not request.unsynced and not self._is_uploaded(entry, ask):
-                    reason = "its server does not say that it has everything"
-                else:
-                    reason = self._housekeeper.remove(entry)
+                reason = self._remove(run_dir, recorded.get(run_dir), ask, unsynced=request.unsynced)
                 gone = not (Path(run_dir) / "wal").exists()
                 log.info("asked to remove %s: %s", run_dir, reason or "removed")
                 answer.folders.append(v1.FolderRemoval(run_dir=run_dir, removed=gone, reason=reason))
         return answer
 
-    def _is_uploaded(self, entry: RecordedFolder, ask: Ask) -> bool:
-        if not entry.base_url:
-            return False
-        answer = ask(entry.base_url, bytes.fromhex(entry.stream_id))
-        return answer.next_seq is not None and answer.next_seq >= entry.next_seq
+    def _remove(self, run_dir: str, entry: RecordedFolder | None, ask: Ask, *, unsynced: bool) -> str:
+        """Why a folder stays, or what of it does; empty if it is gone."""
+        entry = entry or self._let_go(run_dir, ask, unsynced=unsynced)
+        if entry is None:
+            return "it is not one that this machine has recorded, or its run is not uploaded yet"
+        if not unsynced and not _has_all(ask, entry.base_url, bytes.fromhex(entry.stream_id), entry.next_seq):
+            return "its server does not say that it has everything"
+        return self._housekeeper.remove(entry)
 
-    def _give_up(self, run_dir: str) -> RecordedFolder | None:
-        """Lets go of an ended run that no server has taken yet, so that its folder may be removed."""
-
-        def job() -> bytes | None:
-            for stream in list(self._registry.streams.values()):
-                if stream.run_dir == run_dir and stream.closed:
-                    self._uploader.forget(stream)
-                    return stream.stream_id if self._registry.let_go(stream) else None
+    def _let_go(self, run_dir: str, ask: Ask, *, unsynced: bool) -> RecordedFolder | None:
+        """Finishes an ended run that is on its server without that being noted yet, or of which nobody minds."""
+        streams = list(self._registry.streams.values())
+        stream = next((each for each in streams if each.run_dir == run_dir and each.closed), None)
+        if stream is None:
             return None
+        uploaded = _has_all(ask, stream.base_url, stream.stream_id, stream.next_seq)
+        if not uploaded and not unsynced:
+            return None
+
+        def job() -> bool:
+            return stream.closed and self._registry.let_go(stream, uploaded=uploaded)
 
         try:
-            stream_id = self._tailer.call(job).result(FLUSH_S)
+            if not self._tailer.call(job).result(FLUSH_S):
+                return None
         except JobTimeout:
             return None
-        return self._recorded.get(stream_id) if stream_id is not None else None
+        self._uploader.forget(stream)
+        return self._recorded.get(stream.stream_id)
+
+
+def _has_all(ask: Ask, base_url: str, stream_id: bytes, next_seq: int) -> bool:
+    """Whether a server says that it has all of a log."""
+    if not base_url:
+        return False
+    answer = ask(base_url, stream_id)
+    return answer.next_seq is not None and answer.next_seq >= next_seq
+
+
+class _Report:
+    """What there is to say about folders that are followed: each change once.
+
+    Args:
+        status: says how one is.
+        on_first: is called once for each of which something was sent.
+    """
+
+    def __init__(
+        self, status: Callable[[Follow], v1.FolderStatus], on_first: Callable[[Follow], None]
+    ) -> None:
+        self._status = status
+        self._on_first = on_first
+        self._follows: list[Follow] = []
+        self._moved: set[Follow] = set()
+        self._said: dict[str, v1.FolderStatus] = {}
+
+    def add(self, follow: Follow) -> None:
+        """One more."""
+        self._follows.append(follow)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is one of which the last has not been said."""
+        return bool(self._follows)
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to wait for."""
+        return all(follow.over for follow in self._follows)
+
+    def news(self) -> list[v1.FolderStatus]:
+        """What has changed since the last time. What was over before that is looked at for the last time."""
+        found, left = [], []
+        for follow in self._follows:
+            over = follow.over
+            if follow.moved and follow not in self._moved:
+                self._moved.add(follow)
+                self._on_first(follow)
+            status = self._status(follow)
+            if self._said.get(status.run_dir) != status:
+                self._said[status.run_dir] = status
+                found.append(status)
+            if not over:
+                left.append(follow)
+        self._follows = left
+        return found
 
 
 def describe(folder: FolderLog, base_url: str) -> v1.FolderStatus:

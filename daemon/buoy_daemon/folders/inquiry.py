@@ -1,14 +1,18 @@
-"""Asks servers how much they have of a log."""
+"""Single questions to servers: how much they have of a log, say."""
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from buoy_daemon.credentials import Credentials
 from buoy_daemon.uploader.client import Client
-from buoy_daemon.uploader.plan import Refused, Stored, Trouble
+from buoy_daemon.uploader.plan import Refused, Stored, Trouble, outcome_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class Inquiry:
         finally:
             for client in clients.values():
                 client.close()
+
+    def show_life(self, base_url: str, machine_id: str, stream_id: bytes) -> None:
+        """Says once that a stream was alive. If nothing follows and its log has no end, the server misses it in time.
+
+        Without that a run whose machine has died with its end unwritten would count as running for ever.
+        """
+        body = {"machine_id": machine_id, "streams": [stream_id.hex()], "wait_s": 0}
+        client = self._client(base_url)
+        outcome = client.post_json("/api/v1/heartbeat", json.dumps(body).encode(), outcome_of)
+        log.debug("%s answers a sign of life of %s: %s", base_url, stream_id.hex(), outcome)
+        client.close()
 
     def _client(self, base_url: str) -> Client:
         return Client(base_url, timeout_s=self._timeout_s, keys=lambda: self._credentials.keys(base_url))

@@ -45,7 +45,7 @@ class _Traffic:
     acked_seq: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Follow:
     """Something to wait for: a log up to a sequence."""
 
@@ -68,9 +68,19 @@ class Follow:
         return self.consignment.acked_seq >= self.goal
 
     @property
+    def moved(self) -> bool:
+        """Whether anything was sent since it was asked for."""
+        return self.began_seq is not None and self.consignment.acked_seq > self.began_seq
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the rest of the log cannot be read. The log of a stream in hand is mended instead."""
+        return isinstance(self.consignment, Parcel) and self.consignment.log_is_short
+
+    @property
     def over(self) -> bool:
         """Whether waiting makes no sense any more."""
-        return self.reached or self.consignment.log_is_short
+        return self.reached or self.cut_short
 
 
 class Parcels:
