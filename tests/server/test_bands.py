@@ -50,7 +50,9 @@ def expected(points: Points, width: int) -> dict[int, dict[str, float]]:
         ]
         finite = [(value, rank) for value, rank in here if math.isfinite(value)]
         low, high = min(finite, default=None), max(((v, -rank) for v, rank in finite), default=None)
-        found[bucket] = {"n": len(here), "ranks": len({rank for _, rank in finite})}
+        bad = [rank for value, rank in here if not math.isfinite(value)]
+        found[bucket] = {"n": len(here), "ranks": len({rank for _, rank in finite}), "bad": len(bad)}
+        found[bucket]["bad_rank"] = min(bad, default=0)
         if low and high:
             found[bucket] |= {"min": low[0], "low": low[1], "max": high[0], "high": -high[1]}
             found[bucket]["mean"] = pytest.approx(sum(value for value, _ in finite) / len(finite))
@@ -65,7 +67,7 @@ def seen(series: SeriesAnswer) -> dict[int, dict[str, float]]:
         if not row["ranks"]:
             assert math.isnan(row["min"])
             assert math.isnan(row["max"])
-            row = {name: row[name] for name in ("n", "ranks")}
+            row = {name: row[name] for name in ("n", "ranks", "bad", "bad_rank")}
         found[series.first_bucket + idx] = row
     return found
 
@@ -182,10 +184,10 @@ def test_frames_and_json_say_the_same(server: ServerProcess) -> None:
     body = {"panels": [{"keys": ["loss"], "runs": ["r"], "ranks": "band"}]}
     (series,) = server.client.post(path, json=body).json()["panels"][0]["series"]
     assert series["rank"] is None
-    columns = {name: series[name] for name in ("n", "min", "max", "mean", "low", "high", "ranks")}
+    columns = {name: series[name] for name in ("n", "min", "max", "mean", "low", "high", "ranks", "bad")}
     assert columns == {
         "n": [2, 1], "min": [1.0, "NaN"], "max": [2.0, "NaN"], "mean": [1.5, "NaN"],
-        "low": [0, 0], "high": [9, 0], "ranks": [2, 0],
+        "low": [0, 0], "high": [9, 0], "ranks": [2, 0], "bad": [0, 1],
     }  # fmt: skip
     headers = {"Accept": "application/vnd.buoy.frames; v=1"}
     (frame,) = read_frames(server.client.post(path, json=body, headers=headers).content)

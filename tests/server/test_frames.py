@@ -38,8 +38,9 @@ def buckets(first: int, idx: list[int], **columns: list[float]) -> SeriesAnswer:
     )  # fmt: skip
 
 
-COUNTS = {"n", "low", "high", "ranks"}
-BITS = {0: "n", 1: "min", 2: "max", 3: "last", 4: "mean", 24: "low", 25: "high", 26: "ranks"}
+COUNTS = {"n", "low", "high", "ranks", "bad", "bad_rank"}
+BITS = {0: "n", 1: "min", 2: "max", 3: "last", 4: "mean"}
+BITS |= {24: "low", 25: "high", 26: "ranks", 27: "bad", 28: "bad_rank"}
 
 
 def band(first: int, idx: list[int], attempt: int = 0, **columns: list[float]) -> SeriesAnswer:
@@ -96,6 +97,8 @@ CASES: dict[str, list[PanelAnswer]] = {
                     low=[63, 0, 0],
                     high=[7, 0, 0],
                     ranks=[64, 32, 0],
+                    bad=[0, 0, 1],
+                    bad_rank=[0, 0, 5],
                 ),
                 band(
                     9, [0], attempt=2, n=[3], min=[0.1], max=[0.3], mean=[0.2], low=[1], high=[0], ranks=[2]

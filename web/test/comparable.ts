@@ -25,6 +25,8 @@ export interface JsonSeries {
   low?: number[];
   high?: number[];
   ranks?: number[];
+  bad?: number[];
+  bad_rank?: number[];
   x?: number[];
   y?: Word[];
 }
@@ -82,7 +84,7 @@ export function panelJson(frame: Frame): JsonPanel {
 /** The panel with only what both sides say, and `mean` taken out for `sameMean`. */
 export function exactParts(panel: JsonPanel): { panel: JsonPanel; means: Word[][] } {
   const names =
-    "run key rank kind attempt n_total last_x last_y last_t x_min x_max first_bucket idx n min max last low high ranks x y".split(
+    "run key rank kind attempt n_total last_x last_y last_t x_min x_max first_bucket idx n min max last low high ranks bad bad_rank x y".split(
       " ",
     );
   const exact = (series: JsonSeries): JsonSeries =>

@@ -17,8 +17,19 @@ export interface EntrySpec {
   attempt?: number;
 }
 
-const BITS = { n: 0, min: 1, max: 2, last: 3, mean: 4, low: 24, high: 25, ranks: 26 } as const;
-const WHOLE = ["n", "low", "high", "ranks"];
+const BITS = {
+  n: 0,
+  min: 1,
+  max: 2,
+  last: 3,
+  mean: 4,
+  low: 24,
+  high: 25,
+  ranks: 26,
+  bad: 27,
+  bad_rank: 28,
+} as const;
+const WHOLE = ["n", "low", "high", "ranks", "bad", "bad_rank"];
 const KIND = { unchanged: 0, buckets: 1, raw: 2, absent: 3 } as const;
 
 const up8 = (n: number): number => Math.ceil(n / 8) * 8;

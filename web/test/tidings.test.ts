@@ -30,11 +30,17 @@ describe("what is said above the tabs", () => {
     const machine = (host: string, attempt: number, missing: number | null): Machine => ({
       host,
       attempt,
+      rank: 0,
       seen_us: 1,
       missing_us: missing,
     });
     const machines = [machine("old", 1, 5), machine("a", 2, 5), machine("b", 2, null)];
-    const attempts = [1, 2].map((attempt) => ({ attempt, started_us: 0, state: "running" as const }));
+    const attempts = [1, 2].map((attempt) => ({
+      attempt,
+      started_us: 0,
+      first_step: null,
+      state: "running" as const,
+    }));
     expect(silent(run({ machines, attempts })).map((each) => each.host)).toEqual(["a"]);
   });
 });

@@ -99,7 +99,7 @@ describe("overview", () => {
       summary: { "val/acc": { min: 0.1, max: 0.98765432 }, loss: { $float: "nan" } },
       metadata: {},
       fork: { run: "base", step: 1200 },
-      attempts: [{ attempt: 2, started_us: null, state: "crashed" }],
+      attempts: [{ attempt: 2, started_us: null, first_step: null, state: "crashed" }],
       writers: [
         {
           id: "w",
@@ -117,7 +117,7 @@ describe("overview", () => {
         },
       ],
       stop: { requested_us: 1e15, via: "cli", by: "ada@laptop", open: false },
-      machines: [{ host: "node7", attempt: 2, seen_us: 1e15, missing_us: 1.1e15 }],
+      machines: [{ host: "node7", attempt: 2, rank: 0, seen_us: 1e15, missing_us: 1.1e15 }],
       gaps: [],
       events: [],
     };

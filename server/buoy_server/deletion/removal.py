@@ -41,6 +41,7 @@ _BLANK = dict.fromkeys(("name", "notes", "group_name", "job_type", "host"), "") 
     "tags": "[]",
     "config": "{}",
     "metadata": "{}",
+    "edited": "{}",
 }
 
 _HEARD_OF_LATER = exists().where(STREAMS.c.run == RUNS.c.id)

@@ -7,15 +7,17 @@ import numpy as np
 from buoy_server.metrics.reader import Axis, Columns, MetricsReader
 from buoy_server.metrics.selection import Selection
 
-BAND_COLUMNS = ("n", "min", "max", "mean", "low", "high", "ranks")
+BAND_COLUMNS = ("n", "min", "max", "mean", "low", "high", "ranks", "bad", "bad_rank")
 """`low` and `high` are the ranks that `min` and `max` come from, the lowest of equal ones; `ranks` is how many ranks
-have a finite value. Extremes and mean are over finite values, `n` counts all."""
+have a finite value. `bad` counts the values that are not, and `bad_rank` is the lowest rank that has one. Extremes and
+mean are over finite values, `n` counts all."""
 
 _FINITE = "isFinite(value)"
 _BAND = (
     f"count() AS n, minIf(value, {_FINITE}) AS low_value, maxIf(value, {_FINITE}) AS high_value, "
     f"avgIf(value, {_FINITE}) AS mean, argMinIf(rank, (value, rank), {_FINITE}) AS low, "
-    f"argMaxIf(rank, (value, -toInt64(rank)), {_FINITE}) AS high, uniqExactIf(rank, {_FINITE}) AS ranks"
+    f"argMaxIf(rank, (value, -toInt64(rank)), {_FINITE}) AS high, uniqExactIf(rank, {_FINITE}) AS ranks, "
+    f"countIf(NOT {_FINITE}) AS bad, minIf(rank, NOT {_FINITE}) AS bad_rank"
 )
 
 

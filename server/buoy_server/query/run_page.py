@@ -149,6 +149,7 @@ def _machines(connection: Connection, run: int, ordinals: dict[int, int]) -> lis
         {
             "host": row.host,
             "attempt": ordinals[row.attempt],
+            "rank": row.rank,
             "seen_us": row.seen_us or None,
             "missing_us": row.missing_us,
             "backlog_records": max(0, row.log_seq - row.next_seq),

@@ -14,9 +14,9 @@
     strings : u32 length, UTF-8, one after the other; strings are named by their offset in this part
 
 Everything is little-endian. Column mask: bit 0 n, 1 min, 2 max, 3 last, 4 mean; of bands over ranks 24 low, 25 high,
-26 ranks; bit 31 says that the buckets are dense, so there are no indices. Payload of a bucketed entry: indices (u32,
-counted from the first bucket), then the columns, n and those of bands u32, the others as dtype says; of a raw one: x
-(f64), y (f64). Each column is padded to 8 bytes.
+26 ranks, 27 bad, 28 bad_rank; bit 31 says that the buckets are dense, so there are no indices. Payload of a bucketed
+entry: indices (u32, counted from the first bucket), then the columns, n and those of bands u32, the others as dtype
+says; of a raw one: x (f64), y (f64). Each column is padded to 8 bytes.
 
 Values come as float32 only if that loses nothing (a mean: nothing that a screen shows), so a tooltip never shows a
 rounded number.
@@ -44,8 +44,10 @@ COLUMN_BITS = {
     "low": 1 << 24,
     "high": 1 << 25,
     "ranks": 1 << 26,
+    "bad": 1 << 27,
+    "bad_rank": 1 << 28,
 }
-_COUNTS = {"n", "low", "high", "ranks"}
+_COUNTS = {"n", "low", "high", "ranks", "bad", "bad_rank"}
 """Columns of whole numbers."""
 DENSE = 1 << 31
 

@@ -229,12 +229,13 @@ _DELETED_RUN = _named(
 DELETED = _object({"epoch": COUNT, "rev": COUNT, "runs": _list(_DELETED_RUN)})
 _MACHINE = _named(
     "Machine",
-    "A machine of an attempt: when the server last heard of it, since when it counts as missing, and how many records "
-    "in its log have not arrived, as far as it has said.",
+    "A machine of an attempt: the rank that its system metrics have, when the server last heard of it, since when it "
+    "counts as missing, and how many records in its log have not arrived, as far as it has said.",
     _object(
         {
             "host": TEXT,
             "attempt": COUNT,
+            "rank": _or_null(COUNT),
             "seen_us": _or_null(COUNT),
             "missing_us": _or_null(COUNT),
             "backlog_records": COUNT,
@@ -364,8 +365,9 @@ _SERIES = _named(
     "Series",
     "One series: `kind` tells which columns there are. Buckets have `idx` and the asked ones of n, min, max, last, "
     "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks. Buckets of a "
-    "band have n, min, max, mean, the ranks that min and max come from (low, high), and how many ranks have a finite "
-    "value (ranks). A part that later attempts have superseded says of which attempt it was.",
+    "band have n, min, max, mean, the ranks that min and max come from (low, high), how many ranks have a finite value "
+    "(ranks), how many values are not finite (bad), and the lowest rank that has one (bad_rank). A part that later "
+    "attempts have superseded says of which attempt it was.",
     _object(
         {
             "run": TEXT,
@@ -378,7 +380,7 @@ _SERIES = _named(
         _EXTENT
         | {"attempt": COUNT}
         | {"first_bucket": INT}
-        | dict.fromkeys(("idx", "n", "low", "high", "ranks"), _list(COUNT))
+        | dict.fromkeys(("idx", "n", "low", "high", "ranks", "bad", "bad_rank"), _list(COUNT))
         | dict.fromkeys(("min", "max", "last", "mean", "x", "y"), _list(_NUMBER)),
     ),
 )

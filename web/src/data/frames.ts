@@ -20,7 +20,8 @@ export class FrameError extends Error {
 
 /**
  * Columns by their bit in an entry's mask; they lie in the payload in this order. A band over ranks says which rank
- * its extremes come from (`low`, `high`), and how many ranks have a finite value (`ranks`).
+ * its extremes come from (`low`, `high`), how many ranks have a finite value (`ranks`), how many values are not
+ * finite, and the lowest rank that has one (`bad`, `bad_rank`).
  */
 const COLUMN_BITS = {
   n: 0,
@@ -33,9 +34,11 @@ const COLUMN_BITS = {
   low: 24,
   high: 25,
   ranks: 26,
+  bad: 27,
+  bad_rank: 28,
 } as const;
 export type ColumnName = keyof typeof COLUMN_BITS;
-const WHOLE: ReadonlySet<string> = new Set(["n", "low", "high", "ranks"]);
+const WHOLE: ReadonlySet<string> = new Set(["n", "low", "high", "ranks", "bad", "bad_rank"]);
 /** Stands for the rank of a series that is made of all of them. */
 export const ALL_RANKS = 0xffffffff;
 

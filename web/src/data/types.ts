@@ -48,6 +48,8 @@ export interface Writer {
 export interface Attempt {
   attempt: number;
   started_us: number | null;
+  /** The lowest step that it has logged; null = none. */
+  first_step: number | null;
   state: RunState;
 }
 
@@ -77,6 +79,8 @@ export interface Stop {
 export interface Machine {
   host: string;
   attempt: number;
+  /** The rank that its system metrics have. */
+  rank: number | null;
   seen_us: number | null;
   missing_us: number | null;
 }
@@ -142,8 +146,8 @@ export interface PanelQuery {
   have: Record<string, number>;
   system: boolean;
   attempts: "latest" | "all";
-  /** How ranks become one series; without it each rank is one. */
-  ranks?: string;
+  /** How ranks become one series, or which of them there are; without it each rank is one. */
+  ranks?: string | readonly number[];
 }
 
 /** Bits of a nudge: what of a run has changed. */

@@ -9,6 +9,7 @@ import * as format from "../format.ts";
 import type { ChartColours } from "./colour.ts";
 import { drawPlan } from "./draw/line.ts";
 import { logTicks, lowerBound, yExtent } from "./extent.ts";
+import { type Mark, marksAt } from "./marks.ts";
 import type { Line, Plan } from "./plan.ts";
 import type { Stroke } from "./stroke.ts";
 import { Tooltip } from "./tooltip.ts";
@@ -30,6 +31,8 @@ export interface ChartOptions {
   readonly onZoom: (range: Range | null) => void;
   /** The crosshair is at this x under the pointer or by the keyboard; null when it has left. */
   readonly onHover: (x: number | null) => void;
+  /** What is marked on the x axis. */
+  readonly marks?: readonly Mark[];
   /** After the pixels are on the canvas; `hidden` counts values a log axis cannot show. */
   readonly onDrawn: (plan: Plan, hidden: number) => void;
 }
@@ -278,8 +281,26 @@ export class Chart {
       halo: colours.paper,
       positive: log,
     });
+    this.drawMarks(u);
     this.drawYLabels(u);
     this.options.onDrawn(this.plan, this.hidden);
+  }
+
+  /** A tick that stands on the x axis, with a wedge, so that it is no line of the grid. */
+  private drawMarks(u: uPlot): void {
+    const { left, top, width, height } = u.bbox;
+    const [ratio, bottom] = [uPlot.pxRatio, top + height];
+    const c = u.ctx;
+    c.fillStyle = this.options.colours.ink3;
+    for (const mark of this.options.marks ?? []) {
+      const x = Math.round(u.valToPos(mark.x, "x", true));
+      if (x < left || x > left + width) continue;
+      c.beginPath();
+      c.moveTo(x, bottom - 8 * ratio);
+      c.lineTo(x + 3.5 * ratio, bottom);
+      c.lineTo(x - 3.5 * ratio, bottom);
+      c.fill();
+    }
   }
 
   /** Labels sit on their grid line inside the plot, outlined in paper: that saves 40 px of every panel. */
@@ -330,6 +351,7 @@ export class Chart {
       colours: this.options.strokes(this.plan).map((stroke) => stroke.colour),
       nameOf: this.options.nameOf,
       always: this.options.always,
+      marks: marksAt(this.options.marks ?? [], (v) => u.valToPos(v, "x"), left),
       // A companion chart shows where the crosshair meets its lines; the words are only under the pointer.
       words: inside,
     });

@@ -6,7 +6,7 @@
  *  - NaN and infinities are gaps, and they are counted. Gaps are also where x jumps more than 8 × the median.
  *  - The last point is exact, also when the rest is buckets.
  */
-import type { Column, Series } from "../data/frames.ts";
+import type { Column, ColumnName, Series } from "../data/frames.ts";
 import type { XKind } from "../data/types.ts";
 
 export interface Line {
@@ -32,6 +32,20 @@ export interface Band {
   readonly width: number;
   /** Buckets whose extreme stands out of both neighbours; they are stroked from low to high. */
   readonly spikes: readonly number[];
+  /** Of a line that stands for several ranks. */
+  readonly ranks: BandRanks | null;
+}
+
+/** Bucket by bucket: which ranks are the lowest and the highest, and how many there are. */
+export interface BandRanks {
+  readonly lowest: Float64Array;
+  readonly highest: Float64Array;
+  readonly count: Float64Array;
+  /** Values that are not finite, and the lowest rank that has one. */
+  readonly bad: Float64Array;
+  readonly badRank: Float64Array;
+  /** The largest count: how many ranks there are to be expected. */
+  readonly most: number;
 }
 
 export interface Plan {
@@ -166,15 +180,34 @@ function bucketLine(series: Buckets, xKind: XKind): Line {
       n: n === undefined ? null : pick(rows, read(n)),
       width: 2 ** series.exp,
       spikes: spikes(low, high),
+      ranks: bandRanks(series, rows),
     },
     nonFinite: bucketNonFinite(series, n),
   };
 }
 
-/** Points known to be non-finite: all of a bucket without a min, one of a bucket whose last is NaN or Inf. */
+function bandRanks(series: Buckets, rows: readonly number[]): BandRanks | null {
+  const taken = (name: ColumnName): Float64Array | null => {
+    const column = series.columns[name];
+    return column === undefined ? null : pick(rows, read(column));
+  };
+  const [lowest, highest, count] = [taken("low"), taken("high"), taken("ranks")];
+  const [bad, badRank] = [taken("bad"), taken("bad_rank")];
+  if (lowest === null || highest === null || count === null || bad === null || badRank === null) return null;
+  return { lowest, highest, count, bad, badRank, most: count.reduce((a, b) => Math.max(a, b), 0) };
+}
+
+/**
+ * Points known to be non-finite: what a band counts; else all of a bucket without a min, one of a bucket whose last
+ * is NaN or Inf.
+ */
 function bucketNonFinite(series: Buckets, n: Column | undefined): number {
-  const { min, last } = series.columns;
+  const { min, last, bad } = series.columns;
   let total = 0;
+  if (bad !== undefined) {
+    for (let i = 0; i < series.rows; i++) total += read(bad)(i);
+    return total;
+  }
   for (let i = 0; i < series.rows; i++) {
     if (min !== undefined && !Number.isFinite(read(min)(i))) total += n === undefined ? 1 : read(n)(i);
     else if (last !== undefined && !Number.isFinite(read(last)(i))) total += 1;
@@ -204,7 +237,9 @@ export function plan(series: readonly Series[], x: XKind): Plan {
     xMin: empty ? Number.NaN : xMin,
     xMax: empty ? Number.NaN : xMax,
     nonFinite: lines.reduce((sum, line) => sum + line.nonFinite, 0),
-    nonFiniteExact: lines.every((line) => line.band === null || line.nonFinite === 0),
+    nonFiniteExact: lines.every(
+      (line) => line.band === null || line.band.ranks !== null || line.nonFinite === 0,
+    ),
     failed,
   };
 }

@@ -6,6 +6,7 @@ import type { XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import { t } from "../strings.ts";
 import { nearest } from "./extent.ts";
+import type { Mark } from "./marks.ts";
 import type { Line, Plan } from "./plan.ts";
 import styles from "./tooltip.module.css";
 
@@ -22,6 +23,8 @@ export interface Hover {
   readonly nameOf: ((line: Line) => string) | null;
   /** Lines that are listed however far from the pointer they are. */
   readonly always: (line: Line) => boolean;
+  /** Marks on the x axis that the pointer is at. */
+  readonly marks?: readonly Mark[];
 }
 
 interface Hit {
@@ -110,9 +113,10 @@ export class Tooltip {
     const head = element("div", styles.head, where(shown[0], hover));
     const ranks = new Set(hover.plan.lines.map((line) => line.rank)).size;
     const nameOf = hover.nameOf ?? ((line: Line) => rankName(line, ranks > 1));
-    const rows = shown.map((hit) => row(hit, nameOf(hit.line)));
+    const rows = shown.flatMap((hit) => [row(hit, nameOf(hit.line)), ...outliers(hit)]);
     const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
-    this.box.replaceChildren(head, ...rows, ...rest);
+    const marks = (hover.marks ?? []).map((mark) => element("div", styles.head, mark.text));
+    this.box.replaceChildren(head, ...rows, ...rest, ...marks);
     this.placeBox(shown[0]?.left ?? 0, hover.pointerTop);
   }
 
@@ -149,9 +153,32 @@ function where(hit: Hit | undefined, hover: Hover): string {
   return format.position(hit.x, hover.kind, hit.exact ? 0 : hit.line.band?.width);
 }
 
-function rankName({ rank, attempt }: Line, named: boolean): string {
-  const names = [...(named ? [t.chart.rank(rank)] : []), ...(attempt > 0 ? [t.chart.attempt(attempt)] : [])];
+function rankName({ rank, attempt, band }: Line, named: boolean): string {
+  const names = [
+    ...(band !== null && band.ranks !== null ? [t.chart.bandMean] : named ? [t.chart.rank(rank)] : []),
+    ...(attempt > 0 ? [t.chart.attempt(attempt)] : []),
+  ];
   return names.join(", ");
+}
+
+/** Which ranks are the highest and the lowest where the pointer is, and what is not there. */
+function outliers({ line, at, exact }: Hit): HTMLElement[] {
+  const ranks = line.band?.ranks;
+  if (!ranks || line.band === null || exact) return [];
+  const told = (text: string, value = ""): HTMLElement => {
+    const made = element("div", styles.row);
+    made.append(element("i", styles.swatch), element("span", styles.name, text));
+    if (value !== "") made.append(element("span", styles.value, value));
+    return made;
+  };
+  const of = (values: Float64Array): number => values[at] as number;
+  const missing = of(ranks.count) < ranks.most ? [t.chart.someRanks(of(ranks.count), ranks.most)] : [];
+  const bad = of(ranks.bad) > 0 ? [t.chart.badRank(format.count(of(ranks.bad)), of(ranks.badRank))] : [];
+  return [
+    told(t.chart.highest(of(ranks.highest)), format.number(of(line.band.high))),
+    told(t.chart.lowest(of(ranks.lowest)), format.number(of(line.band.low))),
+    ...[...missing, ...bad].map((text) => told(text)),
+  ];
 }
 
 function row(hit: Hit, called: string): HTMLElement {
@@ -162,7 +189,7 @@ function row(hit: Hit, called: string): HTMLElement {
   const value = element("span", styles.value, hit.exact ? format.exact(hit.y) : format.number(hit.y));
   made.append(swatch, name, value);
   const { band } = hit.line;
-  if (band !== null && !hit.exact) {
+  if (band !== null && band.ranks === null && !hit.exact) {
     const low = format.number(band.low[hit.at] as number);
     const high = format.number(band.high[hit.at] as number);
     const n = band.n === null ? "" : `  ${t.chart.count(format.count(band.n[hit.at] as number))}`;

@@ -8,7 +8,7 @@ import { effect, type Signal, signal } from "@preact/signals";
 import { ApiError, api } from "../data/api.ts";
 import type { Frame, Series } from "../data/frames.ts";
 import type { PanelQuery, Range, XKind } from "../data/types.ts";
-import { type Plan, plan } from "../plot/plan.ts";
+import { type Line, type Plan, plan } from "../plot/plan.ts";
 import { dataArrived, visible } from "./live.ts";
 import { Scheduler } from "./scheduler.ts";
 
@@ -53,12 +53,18 @@ export interface PanelsView {
   readonly range: Range | null;
   /** Whether what later attempts have superseded is shown too. */
   readonly superseded: boolean;
+  /** How `reduction` of the options answers now: with another word all has to be asked for again. */
+  readonly ranks?: string;
 }
 
 export interface PanelsOptions {
   readonly system: boolean;
-  /** How the ranks of a key become one line; null = a line for each. */
-  readonly reduction?: (key: string) => string | null;
+  /** How the ranks of a key become one line, or which of them have one; null = a line for each. */
+  readonly reduction?: (key: string) => string | readonly number[] | null;
+  /** What a line is called; null = by its rank and attempt. */
+  readonly nameOf?: (line: Line) => string | null;
+  /** What no chart shows, in words. */
+  readonly remark?: () => string | null;
 }
 
 export class Panels {
@@ -76,7 +82,7 @@ export class Panels {
   private readonly project: string;
   /** What charts that share a crosshair have in common, besides their x axis. */
   readonly scope: string;
-  private readonly options: PanelsOptions;
+  readonly options: PanelsOptions;
 
   constructor(project: string, scope: string, options: PanelsOptions) {
     this.project = project;
@@ -152,6 +158,7 @@ export class Panels {
     const sameWindow =
       view.x === before.x &&
       view.superseded === before.superseded &&
+      view.ranks === before.ranks &&
       view.range?.[0] === before.range?.[0] &&
       view.range?.[1] === before.range?.[1];
     const sameRuns =
@@ -330,6 +337,7 @@ function sameQuestion(a: PanelsView, b: PanelsView): boolean {
   return (
     a.x === b.x &&
     a.superseded === b.superseded &&
+    a.ranks === b.ranks &&
     a.range?.[0] === b.range?.[0] &&
     a.range?.[1] === b.range?.[1]
   );

@@ -5,6 +5,7 @@ import { CHANGED, type MetricKey, type Nudge, type Range, type Run, type XKind }
 import { bitsFor } from "./feed.ts";
 import { dataArrived, ended, follow } from "./live.ts";
 import { Panels } from "./panels.ts";
+import { asked, leftOut, machineName, rankMode, ranksOf } from "./ranks.ts";
 import { Resource } from "./resource.ts";
 import { queryWord, setQuery } from "./router.ts";
 import { parseRange, rangeText } from "./view.ts";
@@ -50,15 +51,24 @@ export class RunPage {
     this.project = project;
     this.id = id;
     const p = `${entity}:${project}`;
-    this.charts = new Panels(p, id, { system: false });
-    this.system = new Panels(p, id, { system: true });
+    this.charts = new Panels(p, id, {
+      system: false,
+      reduction: () => asked(this.ranks.peek(), rankMode.peek()),
+      remark: () => leftOut(this.ranks.value, rankMode.value),
+    });
+    this.system = new Panels(p, id, {
+      system: true,
+      nameOf: (line) => machineName(this.run.value.peek()?.machines ?? [], line),
+    });
     this.stops.push(follow(p, (nudge) => this.onNudge(nudge)));
     this.run = new Resource((abort) => api.run(p, id, abort), 1000);
     this.catalogue = new Resource((abort) => this.loadKeys(p, abort), 2000);
     this.stops.push(
-      effect(() =>
-        this.charts.look({ runs: [id], x: xKind.value, range: range.value, superseded: superseded.value }),
-      ),
+      effect(() => {
+        const ranks = JSON.stringify(asked(this.ranks.value, rankMode.value));
+        const window = { x: xKind.value, range: range.value, superseded: superseded.value };
+        this.charts.look({ runs: [id], ...window, ranks });
+      }),
       effect(() => this.system.look({ runs: [id], x: "rel", range: range.value, superseded: false })),
       effect(() => {
         const state = this.run.value.value?.state;
@@ -69,6 +79,9 @@ export class RunPage {
       }),
     );
   }
+
+  /** The ranks of all processes that the run has had. */
+  readonly ranks = computed<readonly number[]>(() => ranksOf(this.run.value.value?.writers ?? []));
 
   /** The newest step that is known, from the charts or the processes. */
   readonly step = computed<number | null>(() => {

@@ -1,12 +1,13 @@
 /** One panel: title, live value, chart, and what was reduced or left out. */
-import { effect } from "@preact/signals";
+import { effect, type ReadonlySignal, useSignal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import { Chart, type ChartOptions } from "../plot/chart.ts";
 import { type ChartColours, readColours } from "../plot/colour.ts";
 import { BANDS_MAX } from "../plot/draw/line.ts";
-import type { Plan } from "../plot/plan.ts";
+import type { Mark } from "../plot/marks.ts";
+import type { Line, Plan } from "../plot/plan.ts";
 import { rankStrokes } from "../plot/stroke.ts";
 import { chartDrawn } from "../state/drawn.ts";
 import type { Panel, Panels } from "../state/panels.ts";
@@ -26,14 +27,21 @@ export function themeColours(): ChartColours {
 }
 
 /** Connects a chart to its panel until the result is called. */
-function startChart(host: HTMLElement, panels: Panels, panel: Panel, x: XKind): () => void {
+function startChart(
+  host: HTMLElement,
+  panels: Panels,
+  panel: Panel,
+  x: XKind,
+  marks: ReadonlySignal<readonly Mark[]>,
+): () => void {
   const options = (): ChartOptions => ({
     x,
     log: logY.value,
     robust: false,
     colours: themeColours(),
     strokes: (plan) => rankStrokes(plan, themeColours().data[0] ?? "", themeColours().ink),
-    nameOf: null,
+    nameOf: panels.options.nameOf === undefined ? null : (line) => lineName(panels, panel, line),
+    marks: marks.value,
     always: () => false,
     onHover: () => undefined,
     sync: `${panels.scope} ${x}`,
@@ -67,14 +75,26 @@ function newestX(plan: Plan): number {
   return Math.max(...plan.lines.map((line) => line.last?.x ?? Number.NEGATIVE_INFINITY));
 }
 
-/** The newest value of the lowest rank, and how many ranks there are. */
+/** What the tooltip calls a line: by its machine, or by rank where there is more than one line. */
+function lineName(panels: Panels, panel: Panel, line: Line): string {
+  const several = (panel.plan?.lines.length ?? 0) > 1;
+  return panels.options.nameOf?.(line) ?? (several ? t.chart.rank(line.rank) : "");
+}
+
+/** How many ranks a band stands for; 0 if there is none. */
+function bandRanks(plan: Plan): number {
+  return Math.max(0, ...plan.lines.map((line) => line.band?.ranks?.most ?? 0));
+}
+
+/** The newest value of the lowest rank, or the mean of all in a band, and how many ranks there are. */
 function Live({ panel }: { panel: Panel }): JSX.Element {
   panel.revision.value;
   const lines = (panel.plan?.lines ?? []).filter((line) => line.attempt === 0);
   const last = lines[0]?.last;
+  const ranks = panel.plan === null ? 0 : bandRanks(panel.plan) || lines.length;
   return (
     <>
-      {lines.length > 1 && <span class={styles.ranks}>{t.chart.ranks(lines.length)}</span>}
+      {ranks > 1 && <span class={styles.ranks}>{t.chart.ranks(ranks)}</span>}
       <span class={styles.value} title={last ? format.exact(last.y) : undefined}>
         {last ? format.number(last.y) : ""}
       </span>
@@ -83,20 +103,22 @@ function Live({ panel }: { panel: Panel }): JSX.Element {
 }
 
 /** Everything that the picture does not show by itself, in words; what is missing comes first. */
-export function notes(plan: Plan, hidden: number, x: XKind): string[] {
+export function notes(plan: Plan, hidden: number, x: XKind, remark: string | null = null): string[] {
   const said: string[] = [];
   if (plan.failed > 0) said.push(t.chart.partialTitle);
+  if (remark !== null) said.push(remark);
   if (plan.nonFinite > 0) said.push(t.chart.nonFinite(format.count(plan.nonFinite), plan.nonFiniteExact));
   if (hidden > 0) said.push(t.chart.notOnLog(format.count(hidden)));
   const width = Math.max(0, ...plan.lines.map((line) => line.band?.width ?? 0));
-  if (width > 0 && !(x === "step" && width <= 1)) {
-    const words = x === "step" ? t.chart.steps(format.count(width)) : format.duration(width);
-    said.push(plan.lines.length > BANDS_MAX ? t.chart.spikes(words) : t.chart.buckets(words));
-  }
+  const wide = width > 0 && !(x === "step" && width <= 1);
+  const size = !wide ? "" : x === "step" ? t.chart.steps(format.count(width)) : format.duration(width);
+  const ranks = bandRanks(plan);
+  if (ranks > 0) said.push(t.chart.band(ranks, size));
+  else if (wide) said.push(plan.lines.length > BANDS_MAX ? t.chart.spikes(size) : t.chart.buckets(size));
   return said;
 }
 
-function Notes({ panel, x }: { panel: Panel; x: XKind }): JSX.Element | null {
+function Notes({ panels, panel, x }: { panels: Panels; panel: Panel; x: XKind }): JSX.Element | null {
   panel.revision.value;
   const { plan } = panel;
   if (panel.error.value !== null) return <p class={styles.error}>{panel.error.value}</p>;
@@ -104,7 +126,7 @@ function Notes({ panel, x }: { panel: Panel; x: XKind }): JSX.Element | null {
   if (plan.lines.every((line) => line.x.length === 0 && line.nonFinite === 0)) {
     return <p class={styles.note}>{t.chart.noPoints}</p>;
   }
-  const said = notes(plan, panel.hidden.value, x);
+  const said = notes(plan, panel.hidden.value, x, panels.options.remark?.() ?? null);
   const text = said.join(" · ");
   return said.length === 0 ? null : (
     <p class={styles.note} title={text}>
@@ -114,7 +136,7 @@ function Notes({ panel, x }: { panel: Panel; x: XKind }): JSX.Element | null {
 }
 
 /** What the chart shows, for those who do not see it. */
-function summary(panel: Panel): string {
+function summary(panel: Panel, marks: readonly Mark[]): string {
   panel.revision.value;
   const { plan } = panel;
   if (plan === null || plan.lines.length === 0) return `${panel.key}: ${t.chart.noPoints}`;
@@ -123,28 +145,38 @@ function summary(panel: Panel): string {
   const last = plan.lines.find((line) => line.attempt === 0)?.last?.y ?? Number.NaN;
   const least = lows.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const most = highs.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  return t.chart.summary(
+  const ranks = bandRanks(plan);
+  const said = t.chart.summary(
     panel.key,
-    plan.lines.length,
+    ranks > 0 ? t.chart.bandOf(ranks) : t.chart.lines(plan.lines.length),
     format.number(least),
     format.number(most),
     format.number(last),
   );
+  return said + t.chart.marks(marks.map((mark) => mark.text));
 }
 
-function Summary({ panel }: { panel: Panel }): JSX.Element {
-  return <figcaption class="vh">{summary(panel)}</figcaption>;
+function Summary({ panel, marks }: { panel: Panel; marks: readonly Mark[] }): JSX.Element {
+  return <figcaption class="vh">{summary(panel, marks)}</figcaption>;
+}
+
+function sameMarks(a: readonly Mark[], b: readonly Mark[]): boolean {
+  return a.length === b.length && a.every((mark, i) => mark.x === b[i]?.x && mark.text === b[i]?.text);
 }
 
 interface PanelProps {
   panels: Panels;
   name: string;
   x: XKind;
+  /** What is marked on the x axis. */
+  marks: readonly Mark[];
 }
 
 /** `x` is the key of the mounted chart: another axis is another chart. */
-export function ChartPanel({ panels, name, x }: PanelProps): JSX.Element {
+export function ChartPanel({ panels, name, x, marks }: PanelProps): JSX.Element {
   const panel = panels.panel(name);
+  const marked = useSignal(marks);
+  if (!sameMarks(marked.peek(), marks)) marked.value = marks;
   return (
     <figure class={styles.panel}>
       <div class={styles.head}>
@@ -154,10 +186,10 @@ export function ChartPanel({ panels, name, x }: PanelProps): JSX.Element {
         <Live panel={panel} />
       </div>
       <div class={styles.body}>
-        <Mount key={x} class={styles.plot} start={(host) => startChart(host, panels, panel, x)} />
-        <Notes panel={panel} x={x} />
+        <Mount key={x} class={styles.plot} start={(host) => startChart(host, panels, panel, x, marked)} />
+        <Notes panels={panels} panel={panel} x={x} />
       </div>
-      <Summary panel={panel} />
+      <Summary panel={panel} marks={marks} />
     </figure>
   );
 }

@@ -1,7 +1,10 @@
 /** The chart tabs of a run page: a toolbar, then one live chart per key in sections. */
 import { computed, signal } from "@preact/signals";
 import type { JSX } from "preact";
+import type { Run } from "../data/types.ts";
+import { marksOf } from "../plot/marks.ts";
 import type { Panels } from "../state/panels.ts";
+import { RANK_MODES, type RankMode, rankMode, ranksOf, showRanks } from "../state/ranks.ts";
 import { setQuery } from "../state/router.ts";
 import { logY, type RunPage, range, search, superseded, xKind, zoom } from "../state/run.ts";
 import { matcher } from "../state/sections.ts";
@@ -83,20 +86,38 @@ function Superseded(): JSX.Element {
   );
 }
 
+function Ranks(): JSX.Element {
+  return (
+    <label class={styles.control}>
+      {t.run.ranks}
+      <select value={rankMode.value} onChange={(event) => showRanks(event.currentTarget.value as RankMode)}>
+        {RANK_MODES.map((mode) => (
+          <option key={mode} value={mode}>
+            {t.run.rankModes[mode]}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
 interface ToolbarProps {
   steps: boolean;
+  /** How many ranks there are; with one there is nothing to choose. */
+  ranks: number;
   /** How many attempts there were; with one there is nothing that could be superseded. */
   attempts: number;
   total: number;
   shown: number;
 }
 
-function Toolbar({ steps, attempts, total, shown }: ToolbarProps): JSX.Element {
+function Toolbar({ steps, ranks, attempts, total, shown }: ToolbarProps): JSX.Element {
   return (
     <div class={styles.toolbar}>
       <Search />
       {steps && <XAxis />}
       <LogY />
+      {steps && ranks > 1 && <Ranks />}
       {steps && attempts > 1 && <Superseded />}
       {range.value !== null && (
         <button type="button" onClick={() => zoom(null)}>
@@ -114,14 +135,22 @@ interface ChartsProps {
   sections: (keys: readonly string[]) => Section[];
   /** True when x can be chosen; system metrics know no steps. */
   steps: boolean;
-  attempts: number;
+  run: Run | null;
 }
 
-function Charts({ panels, keys, sections, steps, attempts }: ChartsProps): JSX.Element {
+function Charts({ panels, keys, sections, steps, run }: ChartsProps): JSX.Element {
   const shown = keys.filter(matches.value);
+  const x = steps ? xKind.value : "rel";
+  const marks = run === null ? [] : marksOf(run, x);
   return (
     <>
-      <Toolbar steps={steps} attempts={attempts} total={keys.length} shown={shown.length} />
+      <Toolbar
+        steps={steps}
+        ranks={ranksOf(run?.writers ?? []).length}
+        attempts={run?.attempts.length ?? 1}
+        total={keys.length}
+        shown={shown.length}
+      />
       {shown.length === 0 ? (
         <Notice title={t.run.noMatch(search.value)}>
           <button type="button" onClick={() => setQuery({ q: null })}>
@@ -133,7 +162,7 @@ function Charts({ panels, keys, sections, steps, attempts }: ChartsProps): JSX.E
           sections={sections(shown)}
           closed={closed.value}
           onToggle={toggle}
-          panel={(key) => <ChartPanel panels={panels} name={key} x={steps ? xKind.value : "rel"} />}
+          panel={(key) => <ChartPanel panels={panels} name={key} x={x} marks={marks} />}
         />
       )}
     </>
@@ -144,9 +173,8 @@ export function ChartsTab({ page }: { page: RunPage }): JSX.Element | null {
   const keys = page.keys.value;
   if (keys === null) return null;
   if (keys.length === 0) return <Notice title={t.run.noKeys}>{t.run.noKeysHint}</Notice>;
-  const attempts = page.run.value.value?.attempts.length ?? 1;
   const sections = (shown: readonly string[]): Section[] => byPrefix(shown, t.run.plain);
-  return <Charts panels={page.charts} keys={keys} sections={sections} steps attempts={attempts} />;
+  return <Charts panels={page.charts} keys={keys} sections={sections} steps run={page.run.value.value} />;
 }
 
 export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
@@ -154,5 +182,6 @@ export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
   if (keys === null) return null;
   if (keys.length === 0) return <Notice title={t.run.noSystem}>{t.run.noSystemHint}</Notice>;
   const sections = (shown: readonly string[]): Section[] => bySubsystem(shown, t.run.subsystems);
-  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} attempts={1} />;
+  const run = page.run.value.value;
+  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} run={run} />;
 }
