@@ -77,6 +77,8 @@ class Stream:
         self.log_is_short = False
         """Whether the uploader has missed records that must be in the log."""
         self.keeps_ack = True
+        self.hidden = False
+        """Whether the server has said that the run is deleted."""
         self.lost: list[str] = []
         """What of the log could not be read when it was sent."""
         self.is_new = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from buoy_daemon.folders import policy, removal
 from buoy_daemon.folders.destination import destination
+from buoy_daemon.folders.recorded import Recorded
 from buoy_proto import v1
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,11 @@ from tests.daemon.run_folders import RunFolder
 QUICK = ("--sync-interval-s", "0.1", "--housekeeping-interval-s", "0.1")
 
 DAY_US = 86_400_000_000
+
+ENTRY = {
+    "stream_id": "ab" * 16, "run_dir": "/nowhere/run", "entity": "local", "project": "p", "run_id": "r", "name": "",
+    "base_url": "", "next_seq": 1, "done_us": 1, "keep_days": 0.0, "keep_gb": 0,
+}  # fmt: skip
 
 Start = Callable[..., DaemonProcess]
 
@@ -203,6 +210,45 @@ def test_a_folder_that_the_user_has_deleted_is_forgotten(
         path.rmdir() if path.is_dir() else path.unlink()
     (tmp_path / "run").rmdir()
     wait_until(lambda: not recorded(state_dir), "the end of the entry")
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"", b"{", b"[]", b"{}", b"\xff\xfe",
+        json.dumps(ENTRY | {"run_dir": 5}).encode(),
+        json.dumps(ENTRY | {"run_dir": "relative"}).encode(),
+        json.dumps(ENTRY | {"run_dir": "/a\0b"}).encode(),
+        json.dumps(ENTRY | {"stream_id": "zz"}).encode(),
+        json.dumps(ENTRY | {"keep_days": "7"}).encode(),
+        json.dumps(ENTRY | {"next_seq": None}).encode(),
+    ],
+)  # fmt: skip
+def test_an_entry_that_makes_no_sense_is_none(tmp_path: Path, nonsense: bytes) -> None:
+    known = Recorded(tmp_path)
+    (tmp_path / f"{'ab' * 16}.json").write_text(json.dumps(ENTRY))
+    (tmp_path / f"{'cd' * 16}.json").write_bytes(nonsense)
+    assert [entry.stream_id for entry in known.all()] == ["ab" * 16]
+
+
+def test_a_folder_with_trouble_keeps_nobody_from_the_others(
+    start_daemon: Start, state_dir: Path, tmp_path: Path, server: IngestServer
+) -> None:
+    """Its entry names a file in place of a folder's parent, and a link in place of a folder."""
+    folder = state_dir / "streams/recorded"
+    folder.mkdir(parents=True)
+    (tmp_path / "file").write_text("")
+    kept = [RunFolder(tmp_path / "kept", name) for name in ("a", "b")]
+    (tmp_path / "link").symlink_to(kept[1].path)
+    for run, run_dir in zip(kept, (tmp_path / "file/run", tmp_path / "link"), strict=True):
+        stream = run.stream
+        server.take(stream.stream_id, b"".join(stream.blocks))
+        names = {"stream_id": stream.stream_id.hex(), "run_dir": str(run_dir), "base_url": server.base_url}
+        (folder / f"{stream.stream_id.hex()}.json").write_text(json.dumps(ENTRY | names))
+    finished(state_dir, tmp_path / "run", server.base_url, keep_days=0.0)
+    start_daemon(*QUICK)
+    wait_until(lambda: not (tmp_path / "run").exists() and len(server.streams) == 3, "the removal")
+    assert [path.name for run in kept for path in run.wal.iterdir()] == ["00000000.wal"] * 2
 
 
 def test_policies_travel_with_the_run(

@@ -205,6 +205,19 @@ def test_what_cannot_be_read_or_sent_is_named(ingest: IngestServer, tmp_path: Pa
     assert values(ingest, run) == all_of(run)
 
 
+def test_a_run_that_is_deleted_on_the_server(ingest: IngestServer, tmp_path: Path) -> None:
+    """It is stored, and nobody is shown it: whoever sends it should know."""
+
+    def hides(handler: Any, body: bytes) -> bool:
+        if body:
+            status, answer = handler.take(body)
+            handler.answer(status, answer | {"deleted": True})
+        return bool(body)
+
+    ingest.script = hides
+    assert "local/p/r1: the run is deleted on the server" in sync(RunFolder(tmp_path).path)
+
+
 class Slow:
     """A server that takes one block at a time, and its time for each."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as JobTimeout
 from contextlib import ExitStack
@@ -21,6 +22,7 @@ from buoy_daemon.progress import Progress
 from buoy_daemon.registry import Registry
 from buoy_daemon.stream import Stream
 from buoy_daemon.tailer import Tailer
+from buoy_daemon.uploader.plan import DELETED
 from buoy_daemon.uploader.worker import Uploader
 
 log = logging.getLogger(__name__)
@@ -72,10 +74,10 @@ class FolderCalls:
 
     def _recorded_folders(self) -> Iterator[str]:
         for entry in sorted(self._recorded.all(), key=lambda entry: entry.done_us):
-            if (entry.path / "wal").is_dir():
+            if os.path.isdir(entry.path / "wal"):  # noqa: PTH112 - no disk that is away makes it raise
                 yield entry.run_dir
         for stream in list(self._registry.streams.values()):
-            if not stream.finished and stream.wal_dir.is_dir():
+            if not stream.finished and os.path.isdir(stream.wal_dir):  # noqa: PTH112
                 yield stream.run_dir
 
     def _look(
@@ -154,7 +156,7 @@ class FolderCalls:
         state, status.error = self._uploader.state(consignment)
         status.state = "sending" if state == "idle" else state
         if follow.reached:
-            status.state, status.error = "complete", ""
+            status.state, status.error = "complete", DELETED if consignment.hidden else ""
         elif follow.cut_short:
             status.state, status.error = "incomplete", "the end of its log cannot be read"
         return status
@@ -193,7 +195,7 @@ class FolderCalls:
         with self._inquiry.session() as ask:
             for run_dir in dict.fromkeys(request.run_dirs):
                 reason = self._remove(run_dir, recorded.get(run_dir), ask, unsynced=request.unsynced)
-                gone = not (Path(run_dir) / "wal").exists()
+                gone = not os.path.lexists(Path(run_dir) / "wal")
                 log.info("asked to remove %s: %s", run_dir, reason or "removed")
                 answer.folders.append(v1.FolderRemoval(run_dir=run_dir, removed=gone, reason=reason))
         return answer

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as JobTimeout
+from functools import partial
 from pathlib import Path
 
 from buoy_daemon.folders import policy, removal
@@ -78,14 +80,26 @@ class Housekeeper(threading.Thread):
 
     def _round(self) -> None:
         for entry in self._recorded.all():
-            deleted = entry.path.parent.is_dir() and not entry.path.exists()
-            if deleted or removal.is_half_gone(entry.path):
-                self._go_on(entry)
+            self._guarded(entry, self._go_on)
         with self._inquiry.session() as ask:
             for stream_id, reason in self.due().items():
-                may_go = self._recorded.get(bytes.fromhex(stream_id))
-                if may_go is not None and not self._stopping.is_set():
-                    self._consider(may_go, reason, ask)
+                entry_now = self._recorded.get(bytes.fromhex(stream_id))
+                if entry_now is not None and not self._stopping.is_set():
+                    self._guarded(entry_now, partial(self._consider, reason=reason, ask=ask))
+
+    def _guarded(self, entry: RecordedFolder, work: Callable[[RecordedFolder], None]) -> None:
+        """One folder with trouble (its disk is away, say) keeps nobody from the others."""
+        try:
+            work(entry)
+        except Exception as error:
+            log.warning("%s cannot be looked after now: %r", entry.run_dir, error)
+
+    def _go_on(self, entry: RecordedFolder) -> None:
+        """Does the rest of a removal that was interrupted, or that the user has done."""
+        deleted = entry.path.parent.is_dir() and not entry.path.exists()
+        if deleted or removal.is_half_gone(entry.path):
+            with self._working:
+                self._finish(entry)
 
     def _consider(self, entry: RecordedFolder, reason: str, ask: Ask) -> None:
         """Removes a folder that may go, if its server says that it has everything."""
@@ -118,14 +132,6 @@ class Housekeeper(threading.Thread):
             except (OSError, JobTimeout) as error:
                 log.warning("%s cannot be removed: %s", entry.run_dir, error)
                 return f"it cannot be removed now: {error or 'the daemon is busy'}"
-
-    def _go_on(self, entry: RecordedFolder) -> None:
-        """Does the rest of a removal that was interrupted, or that the user has done."""
-        with self._working:
-            try:
-                self._finish(entry)
-            except (OSError, JobTimeout) as error:
-                log.warning("%s is half removed; the rest cannot go now: %s", entry.run_dir, error)
 
     def _bury(self, entry: RecordedFolder) -> str:
         """Makes a folder one that is going; why it is none, or empty."""

@@ -21,6 +21,7 @@ class Parcel:
         self.synced_seq = self.next_seq = end_seq
         self.closed = True
         self.log_is_short = False
+        self.hidden = False
         self.lost: list[str] = []
         self._base_url = base_url
 

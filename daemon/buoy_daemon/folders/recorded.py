@@ -114,15 +114,20 @@ class Recorded:
         return self._folder / f"{name}.json"
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {"str": str, "int": int, "float": (int, float)}
+
+
 def _read(path: Path) -> RecordedFolder | None:
     data: dict[str, Any] | None = read_json(path)
     if data is None:
         return None
     try:
         entry = RecordedFolder(**{each.name: data[each.name] for each in fields(RecordedFolder)})
-        numbers = entry.next_seq, entry.done_us, entry.keep_days, entry.keep_gb
-        if len(bytes.fromhex(entry.stream_id)) != 16 or not all(isinstance(n, (int, float)) for n in numbers):
-            raise ValueError("it makes no sense")
+        for each in fields(RecordedFolder):
+            if not isinstance(getattr(entry, each.name), _KINDS[str(each.type)]):
+                raise TypeError(f"{each.name} is {getattr(entry, each.name)!r}")
+        if len(bytes.fromhex(entry.stream_id)) != 16 or not entry.path.is_absolute() or "\0" in entry.run_dir:
+            raise ValueError("it names no stream, or no folder")
     except (KeyError, TypeError, ValueError) as error:
         log.warning("%s is damaged (%s); its folder stays until somebody removes it", path, error)
         return None

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Consignment(Protocol):
-    """A log on its way to a server. The uploader changes `acked_seq`, `log_is_short` and `lost`, its owner the rest."""
+    """A log on its way to a server. The uploader changes `acked_seq`, `log_is_short`, `hidden` and `lost`."""
 
     acked_seq: int
     """The server has every record below."""
@@ -23,6 +23,8 @@ class Consignment(Protocol):
     """Whether the server's answers are written down beside the log, and believed later."""
     log_is_short: bool
     """Whether the uploader has missed records that must be in the log."""
+    hidden: bool
+    """Whether the server has said that the run is deleted."""
     lost: list[str]
     """What of the log could not be read; the server was told of a gap in its place."""
 

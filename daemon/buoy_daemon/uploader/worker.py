@@ -222,6 +222,8 @@ class Lane:
                 log.info("%s answers again", self.base_url)
             if shipment.plan.refused and not was:
                 log.error("%s refuses %s: %s", self.base_url, shipment.stream.run_dir, shipment.plan.error)
+        if isinstance(outcome, Stored):
+            shipment.stream.hidden = outcome.deleted
         shipment.stream.acked_seq = shipment.plan.acked_seq
         if isinstance(outcome, Stored):
             faults.point("upload.after_ack")

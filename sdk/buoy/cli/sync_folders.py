@@ -191,6 +191,8 @@ class _Upload:
         missing = [each for each in self._folders.values() if each.state != "complete"]
         for folder in missing:
             click.echo(_why(folder))
+        for folder in (each for each in self._folders.values() if each.state == "complete" and each.error):
+            click.echo(f"{run_path(folder.run)}: {folder.error}")
         arrived = [each for each in self._folders.values() if each.state == "complete"]
         if arrived:
             click.echo(self._summary(arrived))
