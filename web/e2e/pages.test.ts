@@ -160,6 +160,76 @@ describe("with a run that lost something", () => {
   });
 });
 
+/** Four ranks on two machines, started twice; one rank stands out for a while, another has NaN. */
+const RANKS = `
+import math, os, httpx
+from tests.server.streams import START_US, Stream
+
+headers = {"Authorization": "Bearer " + os.environ["TOKEN"]}
+with httpx.Client(base_url=os.environ["BASE"], headers=headers, trust_env=False) as client:
+    for attempt, steps in ((1, range(60)), (2, range(40, 100))):
+        for node in range(2):
+            start_us = START_US + attempt * 600_000_000
+            stream = Stream("wide", project="ranks", host=f"node{node}", start_us=start_us, launch=bytes([attempt]) * 16)
+            for rank in (2 * node, 2 * node + 1):
+                writer = stream.writer(rank, world_size=4)
+                value = lambda step: math.nan if rank == 1 and step == 50 else 9.0 if rank == 3 and step == 25 else 1 + rank
+                writer.log([(step, {"loss": value(step)}) for step in steps])
+                if rank % 2 == 0:
+                    writer.log([(0, {"cpu": 10.0 * rank + attempt})], system=True)
+                writer.end()
+            client.post(stream.path, content=b"".join(stream.blocks)).raise_for_status()
+`;
+
+describe("with a run of several ranks", () => {
+  const path = "local/ranks/runs/wide";
+
+  beforeAll(() => server.python(RANKS));
+
+  /** Moves the pointer to a step of the first chart and gives the lines of its tooltip. */
+  async function tooltip(page: Page, share: number): Promise<string[]> {
+    await drawn(page);
+    const box = await page.locator("figure .u-over").first().boundingBox();
+    if (box === null) throw new Error("no chart");
+    await page.mouse.move(box.x + share * (box.width - 1), box.y + box.height / 2);
+    const rows = page.locator("figure .u-over > div").last().locator("> div");
+    await rows.first().waitFor();
+    return rows.allTextContents();
+  }
+
+  it.each(LOOKS)(
+    "shows a band, names the ranks that stand out, marks the second start: $theme, $width px",
+    async (look) => {
+      await check("band", path, "figure canvas", look, async (page) => {
+        expect((await tooltip(page, 25 / 99)).join("|")).toMatch(
+          /step 25\|mean of ranks3\.75.*\|highest: rank 39\|lowest: rank 01/,
+        );
+        const second = (await tooltip(page, 40 / 99)).join("|");
+        expect(second).toContain("attempt 2 begins at step 40");
+        expect((await tooltip(page, 50 / 99)).join("|")).toMatch(/3 of 4 ranks\|1 NaN or ±Inf, first rank 1/);
+        await page.getByText("1 NaN or ±Inf not drawn").first().waitFor();
+      });
+    },
+  );
+
+  it("shows a line for each rank when asked, which is in the address", async () => {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.goto(server.link(path));
+    await page.getByLabel("Ranks").selectOption("Lines");
+    expect(new URL(page.url()).searchParams.get("ranks")).toBe("lines");
+    await page.waitForFunction(() => document.querySelector("figcaption")?.textContent?.includes("4 lines"));
+    await page.getByLabel("Ranks").selectOption("Band");
+    await page.waitForFunction(() =>
+      document.querySelector("figcaption")?.textContent?.includes("band of 4"),
+    );
+    await page.goto(server.link(`${path}?tab=system`));
+    const lines = (await tooltip(page, 0.99)).join("|");
+    expect(lines).toContain("node0");
+    expect(lines).toContain("node1");
+    await page.close();
+  });
+});
+
 describe("a run that is to stop", () => {
   it("asks once more, says that it stops, and then how it ended", async () => {
     const logger = server.logger();

@@ -97,6 +97,7 @@ describe("ranks of a run", () => {
   it("are those of all processes, once", () => {
     const writer = (rank: number) => ({ rank }) as Parameters<typeof ranksOf>[0][number];
     expect(ranksOf([writer(2), writer(0), writer(2)])).toEqual([0, 2]);
+    expect(ranksOf([writer(0)], [0, 10, 9])).toEqual([0, 9, 10]);
   });
 
   it("are machines in system charts, where there are several", () => {

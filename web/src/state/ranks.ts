@@ -17,9 +17,9 @@ export function showRanks(mode: RankMode): void {
   setQuery({ ranks: mode === "lines" ? mode : null });
 }
 
-/** The ranks that have logged or will, ascending. */
-export function ranksOf(writers: readonly Writer[]): number[] {
-  return [...new Set(writers.map((writer) => writer.rank ?? 0))].sort((a, b) => a - b);
+/** The ranks that have logged or will, and those of keys, ascending. */
+export function ranksOf(writers: readonly Writer[], ofKeys: readonly number[] = []): number[] {
+  return [...new Set([...writers.map((writer) => writer.rank ?? 0), ...ofKeys])].sort((a, b) => a - b);
 }
 
 /** What is asked of the server: null for a line for each rank, whichever there are. */

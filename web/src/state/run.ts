@@ -80,8 +80,12 @@ export class RunPage {
     );
   }
 
-  /** The ranks of all processes that the run has had. */
-  readonly ranks = computed<readonly number[]>(() => ranksOf(this.run.value.value?.writers ?? []));
+  /** Ranks of logged keys, those that a fork has from its parent among them. */
+  private readonly loggedRanks = signal<readonly number[]>([]);
+  /** All ranks that charts may have to show. */
+  readonly ranks = computed<readonly number[]>(() =>
+    ranksOf(this.run.value.value?.writers ?? [], this.loggedRanks.value),
+  );
 
   /** The newest step that is known, from the charts or the processes. */
   readonly step = computed<number | null>(() => {
@@ -138,7 +142,9 @@ export class RunPage {
   private publish(): void {
     const names = (kind: MetricKey["kind"]): string[] =>
       [...this.known.values()].filter((key) => key.kind === kind).map((key) => key.key);
+    const scalars = [...this.known.values()].filter((key) => key.kind === "scalar");
     batch(() => {
+      this.loggedRanks.value = scalars.flatMap((key) => key.ranks);
       this.keys.value = names("scalar");
       this.systemKeys.value = names("system");
     });

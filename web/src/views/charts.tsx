@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import type { Run } from "../data/types.ts";
 import { marksOf } from "../plot/marks.ts";
 import type { Panels } from "../state/panels.ts";
-import { RANK_MODES, type RankMode, rankMode, ranksOf, showRanks } from "../state/ranks.ts";
+import { RANK_MODES, type RankMode, rankMode, showRanks } from "../state/ranks.ts";
 import { setQuery } from "../state/router.ts";
 import { logY, type RunPage, range, search, superseded, xKind, zoom } from "../state/run.ts";
 import { matcher } from "../state/sections.ts";
@@ -135,10 +135,11 @@ interface ChartsProps {
   sections: (keys: readonly string[]) => Section[];
   /** True when x can be chosen; system metrics know no steps. */
   steps: boolean;
+  ranks: number;
   run: Run | null;
 }
 
-function Charts({ panels, keys, sections, steps, run }: ChartsProps): JSX.Element {
+function Charts({ panels, keys, sections, steps, ranks, run }: ChartsProps): JSX.Element {
   const shown = keys.filter(matches.value);
   const x = steps ? xKind.value : "rel";
   const marks = run === null ? [] : marksOf(run, x);
@@ -146,7 +147,7 @@ function Charts({ panels, keys, sections, steps, run }: ChartsProps): JSX.Elemen
     <>
       <Toolbar
         steps={steps}
-        ranks={ranksOf(run?.writers ?? []).length}
+        ranks={ranks}
         attempts={run?.attempts.length ?? 1}
         total={keys.length}
         shown={shown.length}
@@ -174,7 +175,8 @@ export function ChartsTab({ page }: { page: RunPage }): JSX.Element | null {
   if (keys === null) return null;
   if (keys.length === 0) return <Notice title={t.run.noKeys}>{t.run.noKeysHint}</Notice>;
   const sections = (shown: readonly string[]): Section[] => byPrefix(shown, t.run.plain);
-  return <Charts panels={page.charts} keys={keys} sections={sections} steps run={page.run.value.value} />;
+  const parts = { panels: page.charts, keys, sections, ranks: page.ranks.value.length };
+  return <Charts {...parts} steps run={page.run.value.value} />;
 }
 
 export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
@@ -183,5 +185,5 @@ export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
   if (keys.length === 0) return <Notice title={t.run.noSystem}>{t.run.noSystemHint}</Notice>;
   const sections = (shown: readonly string[]): Section[] => bySubsystem(shown, t.run.subsystems);
   const run = page.run.value.value;
-  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} run={run} />;
+  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} ranks={1} run={run} />;
 }
