@@ -5,16 +5,20 @@ import "uplot/dist/uPlot.min.css";
 import "./tokens.css";
 import "./base.css";
 import { installDebugHook } from "./state/drawn.ts";
-import { startKeyboard } from "./state/keyboard.ts";
+import { bindings, startKeyboard } from "./state/keyboard.ts";
 import { page, startPages } from "./state/page.ts";
+import { overlay } from "./state/palette.ts";
 import { startRouter } from "./state/router.ts";
 import { t } from "./strings.ts";
 import { Boundary } from "./ui/boundary.tsx";
 import { Notice } from "./ui/notice.tsx";
+import { bindingsOf, commandsOf } from "./views/commands.ts";
+import { Palette } from "./views/palette.tsx";
 import { ProjectsView } from "./views/projects.tsx";
 import { RunView } from "./views/run.tsx";
 import { RunsView } from "./views/runs.tsx";
 import { Shell } from "./views/shell.tsx";
+import { Shortcuts } from "./views/shortcuts.tsx";
 import { WorkspaceView } from "./views/workspace.tsx";
 
 function App(): JSX.Element | null {
@@ -33,6 +37,11 @@ function App(): JSX.Element | null {
   );
 }
 
+function Overlay(): JSX.Element | null {
+  if (overlay.value === "palette") return <Palette commands={commandsOf(page.peek())} />;
+  return overlay.value === "help" ? <Shortcuts /> : null;
+}
+
 function pageTitle(): string {
   const open = page.value;
   if (open?.page === "runs" || open?.page === "workspace") return `${open.project} · ${t.app}`;
@@ -45,6 +54,10 @@ startRouter();
 startKeyboard();
 startPages();
 effect(() => {
+  bindings.value = bindingsOf(page.value);
+  overlay.value = null;
+});
+effect(() => {
   document.title = pageTitle();
 });
 const root = document.getElementById("app");
@@ -52,6 +65,7 @@ if (root !== null) {
   render(
     <Boundary>
       <App />
+      <Overlay />
     </Boundary>,
     root,
   );

@@ -42,10 +42,18 @@ export function isFree(event: KeyboardEvent, name: string): boolean {
   if (name.startsWith("Ctrl+")) return name === "Ctrl+k" || !typing(event.target);
   if (!singleKeys.peek() || typing(event.target)) return false;
   if (document.querySelector("dialog[open]") !== null) return false;
-  // Space and Enter press the button or follow the link that has the focus.
-  const pressable =
-    event.target instanceof Element && event.target.closest("button, a, summary, [role=separator]");
-  return !(pressable && /^(Space|Enter|Arrow)/.test(name));
+  return !OWN_KEYS.some(([what, keys]) => keys.test(name) && isInside(event.target, what));
+}
+
+/** Keys that mean something to what has the focus. */
+const OWN_KEYS: readonly (readonly [string, RegExp])[] = [
+  ["button, summary, [role=separator]", /^(Space|Enter|Arrow.*)$/],
+  ["a", /^Enter$/],
+  ["[role=img][tabindex]", /^(Shift\+)?(Arrow.*|Enter)$/],
+];
+
+function isInside(target: EventTarget | null, what: string): boolean {
+  return target instanceof Element && target.closest(what) !== null;
 }
 
 /** Starts to listen; once for the life of the page. */

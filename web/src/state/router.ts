@@ -111,6 +111,12 @@ function isOurs(event: MouseEvent, link: HTMLAnchorElement): boolean {
   return belowBase(new URL(link.href), base()) !== null;
 }
 
+/** Goes to a link of ours (`routeHref`), as a click on it would. */
+export function follow(href: string): void {
+  go(new URL(href, base()).href, false);
+  scrollTo(0, 0);
+}
+
 /** Starts to follow links and the back button. */
 export function startRouter(): void {
   addEventListener("popstate", () => {

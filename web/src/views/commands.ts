@@ -1,0 +1,165 @@
+/** What the keyboard and the palette can do on each page: one place, so that the two cannot differ. */
+import type { Binding } from "../state/keyboard.ts";
+import type { Page } from "../state/page.ts";
+import { type Command, openPalette, overlay } from "../state/palette.ts";
+import { listShown, showList } from "../state/preferences.ts";
+import { follow, routeHref } from "../state/router.ts";
+import { type Theme, theme } from "../state/theme.ts";
+import { toggled } from "../state/view.ts";
+import type { WorkspacePage } from "../state/workspace.ts";
+import { t } from "../strings.ts";
+import { compareWith, look, pin } from "./run-list.tsx";
+
+const words = t.keyboard;
+
+const COMMON: readonly Binding[] = [
+  { keys: ["Ctrl+k"], group: "page", text: words.palette, act: openPalette },
+  {
+    keys: ["?"],
+    group: "page",
+    text: words.help,
+    act: () => {
+      overlay.value = "help";
+    },
+  },
+];
+
+export function bindingsOf(page: Page | null): readonly Binding[] {
+  return page?.page === "workspace"
+    ? [...ofRuns(page), ...ofPanels(page), ...ofView(page), ...COMMON]
+    : COMMON;
+}
+
+/** Puts the cursor into a field, with what is in it selected; the sheet of runs opens first where it is one. */
+function focusField(id: string): void {
+  if (id === "filter-runs" && !listShown.peek()) showList(true);
+  requestAnimationFrame(() => {
+    const field = document.getElementById(id);
+    if (field instanceof HTMLInputElement) {
+      field.focus();
+      field.select();
+    }
+  });
+}
+
+/** Moves the cursor in the list of runs and takes the focus along. */
+function step(page: WorkspacePage, by: 1 | -1): void {
+  const rows = page.rows.peek();
+  const cursor = page.cursor.peek();
+  const at = rows.findIndex((row) => row.id === cursor);
+  const next =
+    rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by))];
+  if (next === undefined) return;
+  page.cursor.value = next.id;
+  const focus = (): void => {
+    for (const link of document.querySelectorAll<HTMLElement>("a[data-run]")) {
+      if (link.dataset.run === next.id) link.focus({ preventScroll: true });
+    }
+  };
+  // The row may have to be scrolled to and mounted first.
+  requestAnimationFrame(() => requestAnimationFrame(focus));
+}
+
+function ofRuns(page: WorkspacePage): Binding[] {
+  const at = (act: (run: string) => void) => (): void => {
+    const run = page.cursor.peek();
+    if (run !== null) act(run);
+  };
+  const group = "runs";
+  return [
+    { keys: ["f"], group, text: words.filter, act: () => focusField("filter-runs") },
+    { keys: ["j", "ArrowDown"], group, text: words.next, act: () => step(page, 1) },
+    { keys: ["k", "ArrowUp"], group, text: words.previous, act: () => step(page, -1) },
+    { keys: ["Space"], group, text: words.eye, act: at((run) => look(page, run, false)) },
+    { keys: ["Alt+Space"], group, text: words.only, act: at((run) => look(page, run, true)) },
+    { keys: ["p"], group, text: words.pin, act: at((run) => pin(page, run)) },
+    { keys: ["b"], group, text: words.baseline, act: at((run) => compareWith(page, run)) },
+    { keys: ["Enter"], group, text: words.open, act: at((run) => openRun(page, run)) },
+    { keys: ["["], group, text: words.list, act: () => showList(!listShown.peek()) },
+  ];
+}
+
+function ofPanels(page: WorkspacePage): Binding[] {
+  const group = "panels";
+  return [
+    { keys: ["/"], group, text: words.search, act: () => focusField("search-panels") },
+    { keys: ["ArrowLeft", "ArrowRight"], group, text: words.crosshair },
+    { keys: ["Home", "End"], group, text: words.ends },
+    { keys: ["+", "-", "0"], group, text: words.zoom },
+    { keys: ["0"], group, text: words.resetZoom, act: () => page.zoom(null) },
+    { keys: ["Enter", "Escape"], group, text: words.full },
+  ];
+}
+
+function ofView(page: WorkspacePage): Binding[] {
+  const group = "view";
+  return [
+    { keys: ["l"], group, text: words.logY, act: () => page.set({ logY: !page.view.peek().logY }) },
+    { keys: ["o"], group, text: words.robust, act: () => page.set({ robust: !page.view.peek().robust }) },
+    { keys: ["Ctrl+z"], group, text: words.undo, act: () => page.undo() },
+    { keys: ["Ctrl+Shift+z", "Ctrl+y"], group, text: words.redo, act: () => page.redo() },
+    { keys: ["Ctrl"], group, text: words.size },
+  ];
+}
+
+function openRun({ entity, project }: { entity: string; project: string }, run: string): void {
+  follow(routeHref({ page: "run", entity, project, run }));
+}
+
+/** What the palette offers; made when it opens. */
+export function commandsOf(page: Page | null): Command[] {
+  return [...(page?.page === "workspace" ? ofWorkspace(page) : []), ...everywhere(page)];
+}
+
+function everywhere(page: Page | null): Command[] {
+  const action = (text: string, act: () => void): Command => ({ kind: "action", text, act });
+  const themes: readonly Theme[] = ["auto", "light", "dark"];
+  const here =
+    page !== null && "project" in page
+      ? (["workspace", "runs"] as const).map((name) => {
+          const { entity, project } = page;
+          const text = `${project}: ${t.workspace.tabs[name]}`;
+          return action(text, () => follow(routeHref({ page: name, entity, project })));
+        })
+      : [];
+  return [
+    ...here,
+    action(t.palette.projects, () => follow(routeHref({ page: "projects" }))),
+    ...themes.map((name) =>
+      action(t.palette.theme(t.theme[name]), () => {
+        theme.value = name;
+      }),
+    ),
+    action(t.keyboard.title, () => {
+      overlay.value = "help";
+    }),
+  ];
+}
+
+function ofWorkspace(page: WorkspacePage): Command[] {
+  const actions = bindingsOf(page).flatMap(({ text, act, group }): Command[] =>
+    act === undefined || group !== "view" ? [] : [{ kind: "action", text, act }],
+  );
+  const eyes: Command[] = [
+    {
+      kind: "action",
+      text: t.workspace.showAll,
+      act: () => page.set({ eyes: { rule: "allBut", runs: [] } }),
+    },
+    { kind: "action", text: t.workspace.noneHint, act: () => page.set({ eyes: { rule: "only", runs: [] } }) },
+  ];
+  const sections = page.shown.peek().sections.map(
+    ({ name }): Command => ({
+      kind: "section",
+      text: name,
+      act: () => page.set({ closed: toggled(page.view.peek().closed, name) }),
+    }),
+  );
+  const panels = (page.keys.peek() ?? []).map(
+    (key): Command => ({ kind: "panel", text: key, act: () => page.openFull(key) }),
+  );
+  const runs = page.rows
+    .peek()
+    .map((row): Command => ({ kind: "run", text: row.name, act: () => openRun(page, row.id) }));
+  return [...actions, ...eyes, ...sections, ...panels, ...runs];
+}
