@@ -56,7 +56,7 @@ export class WorkspacePage {
     this.list = new RunList(this.id);
     this.panels = new Panels(this.id, this.id, {
       system: false,
-      reduction: (key) => ((this.known.get(`scalar ${key}`)?.ranks.length ?? 0) > 1 ? "mean" : null),
+      reduction: (key) => ((this.known.get(`scalar ${key}`)?.ranks.length ?? 0) > 1 ? "band" : null),
     });
     this.crosshair = new Crosshair(this.panels);
     this.stops.push(follow(this.id, (nudge) => this.onNudge(nudge)));
