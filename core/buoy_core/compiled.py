@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from buoy_core._compiled.decode import decode_rows, definitions, first_unnamed
+from buoy_core._compiled.decode import decode_rows, definitions, first_unnamed, last_row
 from buoy_core._compiled.frames import (
     count_records,
     frame_records,
@@ -23,6 +23,7 @@ __all__ = [
     "first_unnamed",
     "frame_records",
     "join_records",
+    "last_row",
     "parse_frames",
     "split_records",
     "table_records",

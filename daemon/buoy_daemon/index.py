@@ -49,6 +49,10 @@ class WriterEntry:
     """It belongs to a process that another writer's has forked."""
     parent: str = ""
     """The id of that other writer; empty in entries of older daemons."""
+    local_rank: int = 0
+    last_step: int | None = None
+    last_row_us: int = 0
+    """Of the newest row that was read, for whoever asks after the end; as of the last time the entry was saved."""
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> WriterEntry:

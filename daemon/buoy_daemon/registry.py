@@ -188,6 +188,7 @@ class Registry:
             process_start,
             forked=bool(start.parent_writer),
             parent=start.parent_writer.hex(),
+            local_rank=start.local_rank,
         )
         try:
             stream = self._join(start, writer)

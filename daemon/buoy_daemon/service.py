@@ -100,7 +100,7 @@ class Service:
             run=stream.entry.run,
             attempt=stream.entry.attempt,
             run_dir=stream.entry.run_dir,
-            writers=[_writer_status(tail) for tail in list(stream.tails.values())],
+            writers=[_writer_status(stream, tail) for tail in list(stream.tails.values())],
             next_seq=stream.next_seq,
             acked_seq=stream.acked_seq,
             upload_state=state,
@@ -285,7 +285,7 @@ def _abort(context: grpc.ServicerContext, code: grpc.StatusCode, text: str) -> N
     raise AssertionError("abort() raises")
 
 
-def _writer_status(tail: Tail) -> v1.WriterStatus:
+def _writer_status(stream: Stream, tail: Tail) -> v1.WriterStatus:
     return v1.WriterStatus(
         writer_id=tail.writer_id,
         rank=tail.entry.rank,
@@ -295,6 +295,12 @@ def _writer_status(tail: Tail) -> v1.WriterStatus:
         logged_offset=tail.logged,
         alive=tail.alive and not tail.ended,
         records_dropped=tail.drops.seen,
+        local_rank=tail.entry.local_rank,
+        host=tail.entry.host or stream.entry.host,
+        last_step=tail.entry.last_step,
+        last_row_unix_us=max(0, tail.entry.last_row_us),
+        backlog_bytes=tail.backlog_bytes(stream.acked_seq) if stream.base_url and not stream.uploaded else 0,
+        forked=tail.entry.forked,
     )
 
 

@@ -23,6 +23,7 @@ from buoy_core.format import WAL_SEGMENT_BYTES
 from buoy_proto import v1
 
 from buoy_daemon import records
+from buoy_daemon.backlog import Lateness
 from buoy_daemon.drops import drop_records
 from buoy_daemon.errors import LogTrouble
 from buoy_daemon.files import write_json
@@ -42,6 +43,9 @@ BLOCK_BYTES = 1 << 20
 
 BLOCK_S = 0.15
 """... or when the writer's last block is so long ago. The first record after a pause thus goes out at once."""
+
+TOLD_MAX = 1024
+"""Of so many writers of a stream a heartbeat tells the backlog; those with the largest."""
 
 BLOCKS_A_TURN = 8
 """How many blocks of one writer are cut before the other writers get their turn."""
@@ -88,6 +92,7 @@ class Stream:
         self._log_segment_bytes = log_segment_bytes
         self._log: StreamLog | None = None
         self._defined_keys: set[int] = set()
+        self._lateness = Lateness()
 
     @property
     def stream_id(self) -> bytes:
@@ -149,6 +154,7 @@ class Stream:
             self._mend(opened)
             for tail in self.tails.values():
                 tail.restart(max(tail.synced, opened.offset_of(tail.writer_id)))
+                tail.marks.restart(opened.next_seq, tail.logged)
         except BaseException:
             opened.close()
             raise
@@ -266,6 +272,7 @@ class Stream:
         tail = Tail(writer_id, entry)
         if self._log is not None:
             tail.restart(self._log.offset_of(writer_id))
+            tail.marks.restart(self._log.next_seq, tail.logged)
         self.tails[writer_id] = tail
         return tail
 
@@ -299,6 +306,31 @@ class Stream:
     def living(self) -> bool:
         """Whether the process of one of its writers can be seen to live."""
         return any(tail.source is not None and tail.source.alive() for tail in self.live_tails())
+
+    # Backlog
+
+    def look_behind(self, now: float) -> None:
+        """Notes how far the server is behind. About once a second."""
+        tails = self.live_tails()
+        self._lateness.look(
+            now,
+            recorded=sum(tail.committed for tail in tails),
+            logged=sum(tail.logged for tail in tails),
+            next_seq=self.next_seq,
+            acked_seq=self.acked_seq,
+        )
+
+    @property
+    def behind(self) -> dict[str, object] | None:
+        """What a heartbeat says of a stream whose records do not arrive in time: where log and writers are."""
+        if not self._lateness.late:
+            return None
+        waiting = [(tail.backlog_bytes(self.acked_seq), tail) for tail in self.live_tails()]
+        most = sorted((item for item in waiting if item[0]), key=lambda item: -item[0])[:TOLD_MAX]
+        return {
+            "next_seq": self.next_seq,
+            "writers": {tail.writer_id.hex(): tail.committed for _, tail in most},
+        }
 
     # Logging
 
@@ -343,6 +375,7 @@ class Stream:
             self._shadow.add_tables(tail.writer_id, chunk.tables)
         self._appended(opened)
         tail.took(chunk)
+        tail.marks.note(self.next_seq, tail.logged, self.acked_seq)
 
     def append_own(self, own_records: list[bytes]) -> None:
         """Logs records of the daemon itself. Raises LogTrouble."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
-from buoy_core import Chunk, join_records
+from buoy_core import Chunk, join_records, last_row
 from buoy_core.errors import CoreError, CorruptFrame
 from buoy_proto import v1
 
 from buoy_daemon import records
+from buoy_daemon.backlog import Waymarks
 from buoy_daemon.drops import Drops
 from buoy_daemon.index import WriterEntry
 from buoy_daemon.source import Source
@@ -41,6 +42,8 @@ class Tail:
     trouble: str = ""
     """Why its spool could not be read at the last try."""
     drops: Drops = field(default_factory=Drops)
+    marks: Waymarks = field(default_factory=Waymarks)
+    """Where its offsets are in the log."""
     end: v1.WriterEnd | None = None
     """The WriterEnd that its last chunk ended with."""
 
@@ -84,7 +87,21 @@ class Tail:
         self.logged = chunk.end
         self.committed = max(self.committed, chunk.end)
         self.read_any = True
+        self._note_row(chunk)
         self.end = records.find_writer_end(chunk.payload[-records.WRITER_END_BYTES_MAX :], self.writer_id)
+
+    def _note_row(self, chunk: Chunk) -> None:
+        try:
+            row = last_row(chunk.payload)
+        except ValueError:
+            # Of another client, and not as protobuf has it; the server says so.
+            return
+        if row is not None:
+            self.entry.last_step, self.entry.last_row_us = row
+
+    def backlog_bytes(self, acked_seq: int) -> int:
+        """What it has handed over and a server does not have that has everything below `acked_seq`."""
+        return max(0, self.committed - self.marks.offset_at(acked_seq))
 
     def restart(self, offset: int) -> None:
         """Forgets what is not in the log for sure: it holds everything up to `offset`, and that is on disk."""

@@ -301,7 +301,10 @@ class Tailer(threading.Thread):
         self._restore(now)
         self._registry.tidy(now)
         if self.heartbeats is not None:
-            self.heartbeats.live([stream for stream in open_streams(self._registry) if stream.living])
+            living = [stream for stream in open_streams(self._registry) if stream.living]
+            for stream in living:
+                stream.look_behind(now)
+            self.heartbeats.live(living)
 
     def _restore(self, now: float) -> None:
         """Sees to logs that are not what they were: deleted before all was sent, or an older copy."""

@@ -376,7 +376,7 @@ class RunStatus(_message.Message):
     def __init__(self, run: _Optional[_Union[RunInfo, _Mapping]] = ..., attempt: _Optional[int] = ..., run_dir: _Optional[str] = ..., writers: _Optional[_Iterable[_Union[WriterStatus, _Mapping]]] = ..., next_seq: _Optional[int] = ..., acked_seq: _Optional[int] = ..., upload_state: _Optional[str] = ..., upload_error: _Optional[str] = ..., url: _Optional[str] = ..., log_error: _Optional[str] = ...) -> None: ...
 
 class WriterStatus(_message.Message):
-    __slots__ = ("writer_id", "rank", "pid", "state", "committed_offset", "logged_offset", "alive", "records_dropped")
+    __slots__ = ("writer_id", "rank", "pid", "state", "committed_offset", "logged_offset", "alive", "records_dropped", "local_rank", "host", "last_step", "last_row_unix_us", "backlog_bytes", "forked")
     WRITER_ID_FIELD_NUMBER: _ClassVar[int]
     RANK_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
@@ -385,6 +385,12 @@ class WriterStatus(_message.Message):
     LOGGED_OFFSET_FIELD_NUMBER: _ClassVar[int]
     ALIVE_FIELD_NUMBER: _ClassVar[int]
     RECORDS_DROPPED_FIELD_NUMBER: _ClassVar[int]
+    LOCAL_RANK_FIELD_NUMBER: _ClassVar[int]
+    HOST_FIELD_NUMBER: _ClassVar[int]
+    LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_ROW_UNIX_US_FIELD_NUMBER: _ClassVar[int]
+    BACKLOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    FORKED_FIELD_NUMBER: _ClassVar[int]
     writer_id: bytes
     rank: int
     pid: int
@@ -393,7 +399,13 @@ class WriterStatus(_message.Message):
     logged_offset: int
     alive: bool
     records_dropped: int
-    def __init__(self, writer_id: _Optional[bytes] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., committed_offset: _Optional[int] = ..., logged_offset: _Optional[int] = ..., alive: _Optional[bool] = ..., records_dropped: _Optional[int] = ...) -> None: ...
+    local_rank: int
+    host: str
+    last_step: int
+    last_row_unix_us: int
+    backlog_bytes: int
+    forked: bool
+    def __init__(self, writer_id: _Optional[bytes] = ..., rank: _Optional[int] = ..., pid: _Optional[int] = ..., state: _Optional[_Union[RunState, str]] = ..., committed_offset: _Optional[int] = ..., logged_offset: _Optional[int] = ..., alive: _Optional[bool] = ..., records_dropped: _Optional[int] = ..., local_rank: _Optional[int] = ..., host: _Optional[str] = ..., last_step: _Optional[int] = ..., last_row_unix_us: _Optional[int] = ..., backlog_bytes: _Optional[int] = ..., forked: _Optional[bool] = ...) -> None: ...
 
 class OpenRequest(_message.Message):
     __slots__ = ("spool_dir", "writer", "api_key", "protocol")

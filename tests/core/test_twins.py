@@ -143,7 +143,7 @@ def test_both_decoders_agree_on_broken_payloads(tmp_path: Path, seed: int) -> No
     spool.writer.log({"a": 0.0})
     payload = spool.payload() + buoy_core.python.join_records([b"\x1a\x04\x1a\x01\x00\x22"[:6] + b"\x00"])
     for broken in [payload, b"", *mutations(payload, seed, 1500)]:
-        for name in ("decode_rows", "definitions", "split_records", "table_records"):
+        for name in ("decode_rows", "definitions", "last_row", "split_records", "table_records"):
             results = [repr(outcome(getattr(core, name), broken)) for core in CORES]
             assert results[0] == results[1], (name, broken.hex())
         results = [repr(outcome(core.decode_rows, broken, system=True)) for core in CORES]
@@ -196,3 +196,13 @@ def test_edge_values_in_both(tmp_path: Path) -> None:
     made: list[Call] = [({f"key{i}": value}, None, None) for i, value in enumerate(EDGE_VALUES)]
     (_, compiled), (_, twin) = (write(core, tmp_path / core.__name__, made * 2) for core in CORES)
     assert compiled == twin
+
+
+def test_the_last_row_is_found_among_other_records() -> None:
+    rows = [v1.Record(row=v1.Row(step=step, time_unix_us=10 + step)) for step in (5, 900, -3)]
+    others = [v1.Record(key=v1.KeyDef(id=1, name="a")), v1.Record(system=v1.Row(step=7, time_unix_us=7))]
+    for core in CORES:
+        assert core.last_row(b"") is None
+        assert core.last_row(core.join_records([item.SerializeToString() for item in others])) is None
+        mixed = [rows[0], others[0], rows[1], rows[2], others[1]]
+        assert core.last_row(core.join_records([item.SerializeToString() for item in mixed])) == (-3, 7)

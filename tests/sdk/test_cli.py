@@ -59,6 +59,13 @@ def test_status_names_the_runs(run: buoy.Run) -> None:
     found = invoke("status").output
     assert run.path in found
     assert run.dir in found
+    assert str(os.getpid()) in found
+    (told,) = [
+        item for item in json.loads(invoke("status", "--json").output)["runs"] if item["run"] == run.path
+    ]
+    (writer,) = told["writers"]
+    assert (writer["rank"], writer["pid"], writer["state"]) == (0, os.getpid(), "finished")
+    assert writer["last_step"] == 30
 
 
 @pytest.mark.parametrize("named", ["folder", "id", "name"])

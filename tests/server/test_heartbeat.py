@@ -95,6 +95,11 @@ def test_what_is_no_heartbeat_and_no_stop(server: ServerProcess) -> None:
         {"streams": [], "wait_s": True},
         {"streams": [], "wait_s": -1},
         {"streams": [], "wait_s": 10**400},
+        {"streams": [], "behind": []},
+        {"streams": [], "behind": {"x": {"next_seq": 1}}},
+        {"streams": [], "behind": {NO_STREAM: {"writers": {}}}},
+        {"streams": [], "behind": {NO_STREAM: {"next_seq": 1, "writers": {"x": 1}}}},
+        {"streams": [], "behind": {NO_STREAM: {"next_seq": 1, "writers": {NO_STREAM: 1 << 63}}}},
     ):
         answer = server.client.post("/api/v1/heartbeat", json=body)
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter"), body

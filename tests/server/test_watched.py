@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from buoy_proto import v1
 from buoy_server.ingest.pipeline import Ingest
+from buoy_server.liveness.backlogs import Backlog, note_backlogs
 from buoy_server.liveness.signs import mark_missing, note_signs
 from buoy_server.liveness.stops import Wish, request_stop
 from buoy_server.liveness.watch import Limits, Seen, Watch
@@ -163,6 +164,28 @@ def test_a_slow_rank(metadata: Metadata, ingest: Ingest) -> None:
     assert (job.marks(), job.codes()) == ([None, None, None, "lagging"], ["rank_lagging"])
     text = job.run["events"][0]["text"]
     assert text.startswith("Rank 3 on node7 (process 1003) falls behind the others: at step ")
+
+
+def test_a_backlog_shrinks_with_what_arrives(metadata: Metadata, ingest: Ingest) -> None:
+    job = Job(metadata, ingest, ranks=2)
+    job.go(3, [0, 1])
+    mine, stream = job.writers[0], job.stream
+    waiting = Backlog(stream.seq + 10, {mine.id.hex(): 700, "ff" * 16: 9})
+    note_backlogs(metadata, {stream.stream_id.hex(): waiting, "ee" * 16: Backlog(5, {})})
+    assert [item["backlog_bytes"] for item in job.run["writers"]] == [700, 0]
+    assert [item["backlog_records"] for item in job.run["machines"]] == [10]
+    rows = mine.row(100, {"loss": 1.0}, time_us=job.now)
+    stream.blocks.append(stream.block(rows, mine.id, spool_begin=0, spool_end=500))
+    stream.seq += len(rows)
+    job.send()
+    assert [item["backlog_bytes"] for item in job.run["writers"]] == [200, 0]
+    assert [item["backlog_records"] for item in job.run["machines"]] == [9]
+    # Nobody says that its ranks are silent: what they log is on its way.
+    job.go(40, [])
+    assert (job.marks(), job.codes()) == ([None, None], [])
+    mine.end()
+    job.send()
+    assert [item["backlog_bytes"] for item in job.run["writers"]] == [0, 0]
 
 
 def test_a_missing_machine_is_told_of_once_as_a_machine(metadata: Metadata, ingest: Ingest) -> None:

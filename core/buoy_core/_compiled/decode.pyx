@@ -382,3 +382,39 @@ def first_unnamed(rows, named) -> int:
         if key_id[point] >= ids or since[key_id[point]] > index[point]:
             return point
     return -1
+
+
+def last_row(payload):
+    """Step and time of the last row of a payload; see the twin."""
+    cdef Py_buffer view
+    cdef Field row, field
+    cdef const uint8_t* data
+    cdef const uint8_t* end
+    cdef const uint8_t* stop = NULL
+    cdef const uint8_t* last = NULL
+    cdef const uint8_t* last_stop = NULL
+    cdef int64_t step = 0, time_us = 0
+    PyObject_GetBuffer(payload, &view, PyBUF_SIMPLE)
+    try:
+        data = <const uint8_t*> view.buf
+        end = data + view.len
+        while data < end:
+            data = next_record(data, end, &stop)
+            if data[0] == TAG_ROW:
+                last, last_stop = data, stop
+            data = stop
+        if last == NULL or not find_row(last, last_stop, TAG_ROW >> 3, &row):
+            return None
+        data = row.begin
+        while data < row.end:
+            next_field(data, row.end, &field)
+            data = field.end
+            if field.number == 1:
+                expect(&field, VARINT)
+                step = unzigzag(field.varint)
+            elif field.number == 2:
+                expect(&field, VARINT)
+                time_us = <int64_t> field.varint
+    finally:
+        PyBuffer_Release(&view)
+    return step, time_us

@@ -78,6 +78,32 @@ def first_unnamed(rows: Rows, named: array[int]) -> int:
     return -1
 
 
+def last_row(payload: Buffer) -> tuple[int, int] | None:
+    """Step and time (microseconds since the epoch) of the last row of a payload; None if it has none.
+
+    Only that row is looked at, so that it may be asked of every chunk.
+
+    Raises:
+        ValueError: a length in the payload or the row is malformed.
+    """
+    last = None
+    for begin, end in record_spans(payload):
+        if payload[begin] == TAG_ROW:
+            last = begin, end
+    span = _row_span(payload, *last, TAG_ROW >> 3) if last else None
+    if span is None:
+        return None
+    step = time_us = 0
+    for number, wire, start, _ in _fields(payload, *span):
+        if number == 1:
+            _expect(wire, _VARINT, start)
+            step = _zigzag(start)
+        elif number == 2:
+            _expect(wire, _VARINT, start)
+            time_us = _signed(start)
+    return step, time_us
+
+
 def _row_span(payload: Buffer, begin: int, end: int, wanted: int) -> tuple[int, int] | None:
     """Where the Row message of a record is; None if it has none of the wanted field."""
     found = None

@@ -45,6 +45,8 @@ OLD_SERVER_S = 600.0
 """Time between two tries with a server that knows no heartbeats: it may be replaced by a newer one."""
 
 STREAMS_MAX = 10_000
+BEHIND_MAX = 32
+"""Of so many streams a heartbeat tells the backlog. With all their writers that is a megabyte or two."""
 
 OnStop = Callable[[bytes, str], None]
 """Called with a stream that has to stop, and why."""
@@ -110,6 +112,7 @@ class Heart:
         self._plan = BeatPlan()
         self._changed = threading.Condition()
         self._living: frozenset[bytes] = frozenset()
+        self._behind: Mapping[str, object] = {}
         self._named: frozenset[bytes] = frozenset()
         self._told: set[bytes] = set()
         self._stopping = False
@@ -117,10 +120,11 @@ class Heart:
         # A daemon thread: a request that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
-    def live(self, streams: frozenset[bytes]) -> None:
-        """These streams have live writers now."""
+    def live(self, streams: frozenset[bytes], behind: Mapping[str, object]) -> None:
+        """These streams have live writers now, and of those in `behind` records wait."""
         with self._changed:
             self._living = streams
+            self._behind = behind
             if streams and not self._thread.is_alive() and not self._stopping:
                 self._thread.start()
             if streams - self._named and self._plan.known:
@@ -163,12 +167,14 @@ class Heart:
         return None
 
     def _beat(self, streams: frozenset[bytes]) -> Heard | Outcome:
-        body = {
+        body: dict[str, object] = {
             "machine_id": self._machine_id,
             "streams": sorted(stream.hex() for stream in streams)[:STREAMS_MAX],
             "told": sorted(stream.hex() for stream in self._told & streams),
             "wait_s": WAIT_S,
         }
+        if self._behind:
+            body["behind"] = self._behind
         self._status = 0
 
         def heard(status: int, headers: Mapping[str, str], answer: bytes) -> Heard | Outcome:
@@ -190,13 +196,17 @@ class Heartbeats:
     def live(self, streams: Iterable[Stream]) -> None:
         """These streams have live writers now, and no others."""
         by_server: dict[str, set[bytes]] = defaultdict(set)
+        behind: dict[str, dict[str, object]] = defaultdict(dict)
         for stream in streams:
             if stream.entry.base_url:
                 by_server[stream.entry.base_url].add(stream.stream_id)
+                mine = behind[stream.entry.base_url]
+                if len(mine) < BEHIND_MAX and (told := stream.behind) is not None:
+                    mine[stream.stream_id.hex()] = told
         for base_url in by_server.keys() - self._hearts.keys():
             self._hearts[base_url] = Heart(base_url, self._machine_id, self._credentials, self._on_stop)
         for base_url, heart in self._hearts.items():
-            heart.live(frozenset(by_server.get(base_url, ())))
+            heart.live(frozenset(by_server.get(base_url, ())), behind.get(base_url, {}))
 
     def stop(self) -> None:
         """Ends all heartbeats."""

@@ -1,11 +1,10 @@
-"""`buoy daemon ...` and `buoy status`."""
+"""`buoy daemon ...`."""
 
 from __future__ import annotations
 
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
 
 import click
 from buoy_core.holder import is_running, read_holder
@@ -14,9 +13,6 @@ from buoy_core.state import PAUSING, log_path, supervisor_path
 from buoy.cli.place import state_folder
 from buoy.daemon_link import DaemonLink, Starter, connect
 from buoy.errors import CommError
-
-if TYPE_CHECKING:
-    from buoy_proto import v1
 
 _STOP_TIMEOUT_S = 60.0
 _START_TIMEOUT_S = 15.0
@@ -69,50 +65,6 @@ def stop(now: bool) -> None:
             )
         time.sleep(0.02)
     click.echo("the daemon has ended")
-
-
-@daemon.command("status")
-def daemon_status() -> None:
-    """Show the daemon and the runs it has in hand. Exit code 1 if none runs."""
-    _show_status()
-
-
-@click.command()
-def status() -> None:
-    """Show what is recorded on this machine and how far it is uploaded. Exit code 1 if no daemon runs."""
-    _show_status()
-
-
-def _show_status() -> None:
-    state = state_folder()
-    if not Starter(state).answers():
-        click.echo(f"no daemon runs (state folder {state}); `buoy daemon start` or the next run starts one")
-        raise click.exceptions.Exit(1)
-    with DaemonLink(state) as link:
-        answer = link.status()
-    age_s = time.time() - answer.started_unix_us / 1e6
-    click.echo(
-        f"daemon {answer.version}, pid {answer.pid}, up {age_s:.0f} s, {answer.core} core, "
-        f"{answer.rss_bytes / 2**20:.0f} MiB, {'started by a run' if answer.auto_started else 'started by hand'}"
-    )
-    for run in answer.runs:
-        click.echo(_run_line(run))
-
-
-def _run_line(run: v1.RunStatus) -> str:
-    info = run.run
-    live = sum(writer.state == 1 for writer in run.writers)
-    waiting = run.next_seq - run.acked_seq
-    upload = "offline" if run.upload_state == "offline" else f"{waiting:,} to upload ({run.upload_state})"
-    trouble = f": {run.upload_error}" if run.upload_error else ""
-    dropped = sum(writer.records_dropped for writer in run.writers)
-    more = [f"the log cannot be written: {run.log_error}"] if run.log_error else []
-    more += [f"{dropped:,} records dropped for want of room"] if dropped else []
-    return (
-        f"  {info.entity or 'local'}/{info.project}/{info.run_id}  {info.name}  "
-        f"{f'{live} writing' if live else 'ended'}  {run.next_seq:,} records, {upload}{trouble}\n    {run.run_dir}"
-        + "".join(f"\n    {line}" for line in more)
-    )
 
 
 @daemon.command()

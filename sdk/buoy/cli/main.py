@@ -9,7 +9,7 @@ import sys
 import click
 
 from buoy._version import __version__
-from buoy.cli import clean, daemon, doctor, export, runs, sync
+from buoy.cli import clean, daemon, doctor, export, runs, status, sync
 from buoy.errors import Error
 
 
@@ -60,7 +60,7 @@ def login(key: str | None, host: str | None, relogin: bool, verify: bool) -> Non
 
 main.add_command(clean.clean)
 main.add_command(daemon.daemon)
-main.add_command(daemon.status)
+main.add_command(status.status)
 main.add_command(doctor.doctor)
 main.add_command(export.export)
 main.add_command(runs.restore)

@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 
 from buoy_server.errors import StorageTrouble
 from buoy_server.liveness.attention import Attention
+from buoy_server.liveness.backlogs import Backlogs, note_backlogs
 from buoy_server.liveness.signs import Changed, find_silent, mark_back, mark_missing, note_signs
 from buoy_server.liveness.stops import open_stops
 from buoy_server.metadata.engine import Metadata
@@ -72,6 +73,7 @@ class Pulse:
         self._lock = threading.Lock()
         self._uploads: set[str] = set()
         self._beats: set[str] = set()
+        self._behind: Backlogs = {}
         self._waiting: set[_Waiting] = set()
         self._stops: dict[str, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -85,13 +87,16 @@ class Pulse:
         with self._lock:
             self._uploads.add(stream_id)
 
-    async def beat(self, streams: Collection[str], told: Collection[str], wait_s: float) -> dict[str, str]:
+    async def beat(
+        self, streams: Collection[str], told: Collection[str], wait_s: float, behind: Backlogs | None = None
+    ) -> dict[str, str]:
         """Notes that the writers of some streams live; gives those that have to stop, with the reason.
 
         Answers as soon as there is one that the daemon has not been told of, else when the time is over.
         """
         with self._lock:
             self._beats.update(streams)
+            self._behind.update(behind or {})
         asked = frozenset(streams) - frozenset(told)
         found = _chosen(self._stops, asked)
         if found or self._closed:
@@ -166,14 +171,17 @@ class Pulse:
         with self._lock:
             uploads, self._uploads = self._uploads, set()
             beats, self._beats = self._beats, set()
+            behind, self._behind = self._behind, {}
         if not (uploads or beats or unnoted):
             return set()
         try:
             known, back = note_signs(self._metadata, uploads, beats | unnoted, wall_us())
+            note_backlogs(self._metadata, behind)
         except BaseException:
             with self._lock:
                 self._uploads |= uploads
                 self._beats |= beats
+                self._behind = behind | self._behind
             raise
         for stream in back:
             self._changed(mark_back(self._metadata, stream, wall_us()))

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from buoy_server.errors import Malformed
+from buoy_server.liveness.backlogs import Backlog, Backlogs
 from buoy_server.liveness.pulse import wall_us
 from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS, Wish, request_stop
 from buoy_server.services import Services
@@ -33,7 +34,9 @@ async def heartbeat(request: Request) -> Response:
     wait_s = given.get("wait_s", 0)
     if isinstance(wait_s, bool) or not isinstance(wait_s, int | float) or not 0 <= wait_s <= _WAIT_S_MAX:
         raise Malformed("bad_parameter", f"wait_s is a number of seconds from 0 to {_WAIT_S_MAX}.")
-    stops = await services.pulse.beat(_streams(given, "streams"), _streams(given, "told"), wait_s)
+    stops = await services.pulse.beat(
+        _streams(given, "streams"), _streams(given, "told"), wait_s, _behind(given.get("behind", {}))
+    )
     found = [{"stream": stream, "reason": stops[stream]} for stream in sorted(stops)]
     return JSONAnswer({"stop": found, "crashed_after_s": services.pulse.grace_s})
 
@@ -50,6 +53,32 @@ def _streams(given: dict[str, object], name: str) -> list[str]:
         "bad_parameter",
         f"{name} is a list of at most {STREAMS_MAX} stream ids, 32 hexadecimal digits each, in lower case.",
     )
+
+
+def _behind(given: object) -> Backlogs:
+    found: Backlogs = {}
+    if isinstance(given, dict) and len(given) <= STREAMS_MAX:
+        for stream, said in given.items():
+            writers = said.get("writers", {}) if isinstance(said, dict) else None
+            if not (
+                _STREAM_ID.fullmatch(stream)
+                and isinstance(writers, dict)
+                and _is_offset(said.get("next_seq"))
+            ):
+                break
+            if not all(_STREAM_ID.fullmatch(name) and _is_offset(offset) for name, offset in writers.items()):
+                break
+            found[stream] = Backlog(said["next_seq"], writers)
+        else:
+            return found
+    raise Malformed(
+        "bad_parameter",
+        'behind is {STREAM: {"next_seq": SEQUENCE, "writers": {WRITER: OFFSET}}} with ids as in streams.',
+    )
+
+
+def _is_offset(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63
 
 
 @Operation(

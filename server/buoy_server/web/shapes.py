@@ -400,16 +400,32 @@ ACKNOWLEDGED = _named(
 
 STREAM_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 _STREAM_IDS = _list(STREAM_ID, maxItems=STREAMS_MAX)
+_OFFSET: Schema = {"type": "integer", "minimum": 0, "maximum": (1 << 63) - 1}
 BEAT = _named(
     "Beat",
     "A daemon says that its writers live: the streams they write, those of them whose request to stop it knows of, "
-    "and how many seconds it waits for another.",
+    "and how many seconds it waits for another. `behind`: of streams whose records do not arrive in time, the next "
+    "sequence of the log, and the offsets that writers have handed over.",
     _object(
         {"streams": _STREAM_IDS},
         {
             "machine_id": TEXT,
             "told": _STREAM_IDS,
             "wait_s": {"type": "number", "minimum": 0, "maximum": 3600},
+            "behind": {
+                "type": "object",
+                "propertyNames": STREAM_ID,
+                "additionalProperties": _object(
+                    {"next_seq": _OFFSET},
+                    {
+                        "writers": {
+                            "type": "object",
+                            "propertyNames": STREAM_ID,
+                            "additionalProperties": _OFFSET,
+                        }
+                    },
+                ),
+            },
         },
     ),
 )
