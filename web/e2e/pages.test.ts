@@ -168,6 +168,37 @@ describe("with a run of several ranks", () => {
   });
 });
 
+describe("a run that is deleted", () => {
+  const path = "local/bin/runs/gone";
+  const LOGGED = RANKS.replace('"wide", project="ranks"', '"gone", project="bin"');
+
+  beforeAll(async () => {
+    await server.python(LOGGED);
+    const headers = { Authorization: `Bearer ${server.token}` };
+    const answer = await fetch(`${server.base}/api/v1/p/local:bin/runs/gone`, { method: "DELETE", headers });
+    expect(answer.status).toBe(200);
+  });
+
+  it.each(LOOKS)("says so and can be restored: $theme, $width px", async (look) => {
+    await check("deleted", path, "text=This run is deleted", look);
+  });
+
+  it("is restored and deleted again by hand, asked once more", async () => {
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } });
+    await page.goto(server.link(path));
+    await page.getByRole("button", { name: "Restore run" }).click();
+    await drawn(page);
+    await page.getByRole("button", { name: "Delete run" }).click();
+    await page
+      .getByRole("dialog", { name: "Delete gone?" })
+      .getByRole("button", { name: "Delete run" })
+      .click();
+    await page.getByText("This run is deleted").waitFor();
+    expect(await page.locator("figure").count()).toBe(0);
+    await page.close();
+  });
+});
+
 describe("a run that is to stop", () => {
   it("asks once more, says that it stops, and then how it ended", async () => {
     const logger = server.logger();

@@ -303,7 +303,7 @@ export const t = {
       `requested ${via}${by === "" ? "" : ` (${by})`}, ${when}`,
     stopping: (via: string, by: string, when: string) =>
       `Stopping: requested ${via}${by === "" ? "" : ` (${by})`}, ${when}. A machine that is out of reach is told when it is back.`,
-    notStopped: (why: string) => `The run could not be asked to stop: ${why}`,
+    notDone: (why: string) => `That could not be done: ${why}`,
   },
 
   stop: {
@@ -312,6 +312,15 @@ export const t = {
     text: "Its processes are interrupted as by Ctrl-C and may save what they have. A later resume of the run is not stopped.",
     open: (live: boolean) => (live ? ", stopping…" : ", stop requested"),
     byRequest: ", stopped by request",
+  },
+
+  deletion: {
+    button: "Delete run",
+    title: (name: string) => `Delete ${name}?`,
+    text: "It is hidden everywhere at once, and can be restored until its data is removed, a week later unless the server was told otherwise. Forks keep the steps they have from it. Processes that run go on.",
+    deleted: "This run is deleted",
+    restorable: "Until its data is removed it can be restored, with everything that has arrived meanwhile.",
+    restore: "Restore run",
   },
 
   states: {

@@ -90,6 +90,15 @@ export const api = {
     );
   },
 
+  /** Hides a run everywhere; it can be restored until its data is removed. */
+  async deleteRun(project: string, run: string): Promise<void> {
+    await call(`${of(project)}/runs/${encodeURIComponent(run)}`, { method: "DELETE" });
+  },
+
+  async restoreRun(project: string, run: string): Promise<void> {
+    await post(`${of(project)}/runs/${encodeURIComponent(run)}/restore`, {}, "application/json");
+  },
+
   keys(project: string, query: Record<string, string>, signal?: AbortSignal): Promise<Keys> {
     return get<Keys>(`${of(project)}/keys?${new URLSearchParams(query)}`, signal);
   },

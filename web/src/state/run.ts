@@ -35,8 +35,8 @@ export class RunPage {
   /** Keys by kind, sorted as they are shown; null until the first answer. */
   readonly keys = signal<readonly string[] | null>(null);
   readonly systemKeys = signal<readonly string[] | null>(null);
-  /** Why the last request to stop the run was not taken. */
-  readonly stopError = signal<ApiError | null>(null);
+  /** Why the last request to stop, delete or restore the run was not taken. */
+  readonly deedError = signal<ApiError | null>(null);
   private readonly catalogue: Resource<number>;
   private readonly known = new Map<string, MetricKey>();
   private keysRev = 0;
@@ -95,15 +95,31 @@ export class RunPage {
     return newest < 0 ? null : newest;
   });
 
+  /** Whether the run is deleted, and can be restored. */
+  readonly deleted = computed(() => this.run.error.value?.code === "run_deleted");
+
   /** Asks the run's processes to stop; how it goes on is in the run's document. */
-  async requestStop(): Promise<void> {
+  requestStop(): Promise<void> {
+    return this.act(() => api.stop(`${this.entity}:${this.project}`, this.id));
+  }
+
+  delete(): Promise<void> {
+    return this.act(() => api.deleteRun(`${this.entity}:${this.project}`, this.id));
+  }
+
+  async restore(): Promise<void> {
+    await this.act(() => api.restoreRun(`${this.entity}:${this.project}`, this.id));
+    for (const panels of [this.charts, this.system]) panels.changed([this.id]);
+  }
+
+  private async act(deed: () => Promise<void>): Promise<void> {
     try {
-      await api.stop(`${this.entity}:${this.project}`, this.id);
-      this.stopError.value = null;
+      await deed();
+      this.deedError.value = null;
     } catch (error) {
-      this.stopError.value = error instanceof ApiError ? error : new ApiError(-1, "bug", String(error));
+      this.deedError.value = error instanceof ApiError ? error : new ApiError(-1, "bug", String(error));
     }
-    this.run.changed();
+    this.run.retry();
   }
 
   stop(): void {

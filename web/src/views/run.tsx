@@ -9,7 +9,7 @@ import { t } from "../strings.ts";
 import { Boundary } from "../ui/boundary.tsx";
 import { Confirm } from "../ui/confirm.tsx";
 import { DayMark } from "../ui/day-mark.tsx";
-import { Failure } from "../ui/notice.tsx";
+import { Failure, Notice } from "../ui/notice.tsx";
 import { ChartsTab, SystemTab } from "./charts.tsx";
 import { EventsTab, told } from "./events.tsx";
 import { Overview } from "./overview.tsx";
@@ -34,14 +34,36 @@ function Facts({ run, page }: { run: Run; page: RunPage }): JSX.Element {
   );
 }
 
-function StopButton({ run, page }: { run: Run; page: RunPage }): JSX.Element | null {
-  if (run.state !== "running" || run.stop !== null) return null;
+function Deeds({ run, page }: { run: Run; page: RunPage }): JSX.Element {
+  const text = t.deletion;
   return (
-    <div class={styles.stop}>
-      <Confirm label={t.stop.button} title={t.stop.title(run.name)} onConfirm={() => void page.requestStop()}>
-        {t.stop.text}
+    <div class={styles.deeds}>
+      {run.state === "running" && run.stop === null && (
+        <Confirm
+          label={t.stop.button}
+          title={t.stop.title(run.name)}
+          onConfirm={() => void page.requestStop()}
+        >
+          {t.stop.text}
+        </Confirm>
+      )}
+      <Confirm label={text.button} title={text.title(run.name)} onConfirm={() => void page.delete()}>
+        {text.text}
       </Confirm>
     </div>
+  );
+}
+
+function Deleted({ page }: { page: RunPage }): JSX.Element {
+  const error = page.deedError.value;
+  return (
+    <Notice title={t.deletion.deleted} whole>
+      <p>{t.deletion.restorable}</p>
+      {error !== null && <p>{t.tidings.notDone(error.message)}</p>}
+      <button type="button" onClick={() => void page.restore()}>
+        {t.deletion.restore}
+      </button>
+    </Notice>
   );
 }
 
@@ -81,10 +103,11 @@ export function RunView({ page }: { page: RunPage }): JSX.Element {
   ];
   return (
     <Shell crumbs={crumbs}>
-      {run === null && error !== null && (
+      {page.deleted.value && <Deleted page={page} />}
+      {run === null && error !== null && !page.deleted.value && (
         <Failure error={error} missing={t.errors.noRun} whole retry={() => page.run.retry()} />
       )}
-      {run !== null && (
+      {run !== null && !page.deleted.value && (
         <>
           <div class={styles.head}>
             <h1 class={styles.name}>
@@ -92,7 +115,7 @@ export function RunView({ page }: { page: RunPage }): JSX.Element {
               <span>{name}</span>
             </h1>
             <Facts run={run} page={page} />
-            <StopButton run={run} page={page} />
+            <Deeds run={run} page={page} />
           </div>
           <Tidings run={run} page={page} />
           <Tabs run={run} />

@@ -43,7 +43,7 @@ function Tiding({ level, children }: { level: "warn" | "error"; children: Compon
 
 export function Tidings({ run, page }: { run: Run; page: RunPage }): JSX.Element {
   const lost = losses(run);
-  const error = page.stopError.value;
+  const error = page.deedError.value;
   const stopping = run.stop?.open === true ? run.stop : null;
   return (
     // Said when it appears; so no ages in here, which would be said each second.
@@ -67,7 +67,7 @@ export function Tidings({ run, page }: { run: Run; page: RunPage }): JSX.Element
           )}
         </Tiding>
       )}
-      {error !== null && <Tiding level="error">{text.notStopped(error.message)}</Tiding>}
+      {error !== null && <Tiding level="error">{text.notDone(error.message)}</Tiding>}
     </div>
   );
 }
