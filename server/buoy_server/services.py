@@ -23,6 +23,7 @@ from buoy_server.metrics.store import MetricsStore
 from buoy_server.objects import open_objects
 from buoy_server.query.bands import BandQuery
 from buoy_server.query.history import HistoryQuery
+from buoy_server.query.runs import RunsQuery
 from buoy_server.query.series import SeriesQuery
 from buoy_server.query.summaries import Summaries
 from buoy_server.storage import Storage, folders_of
@@ -43,6 +44,7 @@ class Services:
     bands: BandQuery
     history: HistoryQuery
     summaries: Summaries
+    runs: RunsQuery
     broadcaster: Broadcaster
     pulse: Pulse
     sweeper: Sweeper
@@ -92,6 +94,7 @@ def open_services(options: Options) -> Services:
 
     reader = MetricsReader(engine)
     series = SeriesQuery(metadata, reader)
+    summaries = Summaries(reader)
     return Services(
         metadata=metadata,
         engine=engine,
@@ -105,7 +108,8 @@ def open_services(options: Options) -> Services:
         series=series,
         bands=BandQuery(metadata, reader, series),
         history=HistoryQuery(metadata, reader),
-        summaries=Summaries(reader),
+        summaries=summaries,
+        runs=RunsQuery(metadata, summaries),
         broadcaster=broadcaster,
         pulse=pulse,
         sweeper=Sweeper(metadata, MetricsRemover(engine), options.removed_after_s),

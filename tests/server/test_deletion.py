@@ -21,7 +21,7 @@ from buoy_server.query.catalogue import find_project, list_keys, list_projects
 from buoy_server.query.history import HistoryRequest
 from buoy_server.query.lineage import Attempt, lineage, needs
 from buoy_server.query.run_page import describe_run
-from buoy_server.query.runs import RunsRequest, list_runs
+from buoy_server.query.runs import RunsRequest
 from buoy_server.query.series import PanelRequest
 from buoy_server.services import Services
 from sqlalchemy import func, select
@@ -105,10 +105,10 @@ def see(services: Services, project: str) -> dict[str, Any]:
     path = f"local:{project}"
     with services.metadata.read() as connection:
         found = find_project(connection, path)
-        runs = list_runs(connection, services.summaries, found, RunsRequest(columns=("summary.loss",)))
         counted = [item for item in list_projects(connection) if item["id"] == path]
         keys = [(key["key"], key["runs"]) for key in list_keys(connection, found, None, None, -1)]
         deleted = [item["id"] for item in list_deleted(connection, found, DAY_US)]
+    runs = services.runs.answer(path, RunsRequest(columns=("summary.loss",)), 0)
     panel = PanelRequest(1, ["loss"], ["a", "b"], pixels=100)
     series = services.series.answer(path, panel).series
     return {

@@ -15,7 +15,7 @@ from buoy_server.liveness.stops import Wish, open_stops, request_stop
 from buoy_server.metadata.engine import Metadata
 from buoy_server.query.catalogue import find_project
 from buoy_server.query.run_page import describe_run
-from buoy_server.query.runs import RunsRequest, list_runs
+from buoy_server.query.runs import RunsQuery, RunsRequest
 from buoy_server.query.summaries import Summaries
 
 from tests.server.streams import START_US, Stream
@@ -75,10 +75,7 @@ def test_a_silent_machine_and_its_return(metadata: Metadata, ingest: Ingest) -> 
     event = run["events"][-1]
     assert (event["code"], event["level"], event["details"]["host"]) == ("machine_missing", "error", "node7")
     assert "node7 for 181 s" in event["text"]
-    with metadata.read() as connection:
-        listed = list_runs(
-            connection, SUMMARIES, find_project(connection, "local:p"), RunsRequest(columns=["state"])
-        )
+    listed = RunsQuery(metadata, SUMMARIES).answer("local:p", RunsRequest(columns=["state"]), NOW)
     assert listed["columns"] == {"state": ["crashed"]}
     (row,) = beat(metadata, NOW + 2 * GRACE, stream)
     assert mark_back(metadata, row, NOW + 2 * GRACE) is not None

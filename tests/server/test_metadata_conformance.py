@@ -18,7 +18,7 @@ from buoy_server.metrics.store import MetricsStore
 from buoy_server.query.catalogue import find_project, list_keys, list_projects
 from buoy_server.query.history import HistoryQuery, HistoryRequest
 from buoy_server.query.run_page import describe_run
-from buoy_server.query.runs import RunsRequest, list_runs
+from buoy_server.query.runs import RunsQuery, RunsRequest
 from buoy_server.query.summaries import Summaries
 from buoy_server.services import Services
 from sqlalchemy import func, inspect, select, text
@@ -95,8 +95,8 @@ def everything(metadata: Metadata, project: str, run: str) -> dict[str, Any]:
             "projects": list_projects(connection),
             "run": describe_run(connection, SUMMARIES, found, run),
             "keys": list_keys(connection, found, None, None, -1),
-            "runs": list_runs(
-                connection, SUMMARIES, found, RunsRequest(columns=["name", "config.lr", "summary.loss"])
+            "runs": RunsQuery(metadata, SUMMARIES).answer(
+                project, RunsRequest(columns=["name", "config.lr", "summary.loss"]), 0
             ),
         }
 

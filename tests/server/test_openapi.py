@@ -163,6 +163,16 @@ def test_everything_that_is_asked_for_fits(
     route = "/api/v1/p/{project}/runs:query"
     for body in ({}, {"columns": columns, "sort": [{"key": "summary.loss", "desc": True}]}, {"limit": -1}):
         check(description, route, server.client.post(route.format(project=project), json=body))
+    body = {"filter": "lr>0", "group": ["lr"], "columns": ["loss"]}
+    check(description, route, server.client.post(route.format(project=project), json=body))
+    check(description, route, server.client.post(route.format(project=project), json={"filter": "lr<"}))
+    for route, body in (
+        ("/api/v1/p/{project}/filters:parse", {"filter": "lr<3 (tag:x OR min(loss)=0)"}),
+        ("/api/v1/p/{project}/filters:parse", {"filter": "lr<3 ("}),
+        ("/api/v1/p/{project}/filters:complete", {"text": "l"}),
+        ("/api/v1/p/{project}/filters:complete", {"text": "state:r", "place": 7}),
+    ):
+        check(description, route, server.client.post(route.format(project=project), json=body))
     route = "/api/v1/p/{project}/series:query"
     panel = {"keys": ["loss", "few", "note", "none"], "runs": ["r1", "r2"], "px": 16}
     for panels in ([panel], [panel | {"x": "wall", "cols": ["min"]}], [panel | {"x": "no"}]):

@@ -1,28 +1,55 @@
-"""Lists runs: filter, sort, cut, and only the asked columns, column by column."""
+"""Lists runs: filter, sort, group, cut, and only the asked columns, column by column.
+
+The project's table says which runs, in which order; what is shown of them comes from SQL, exactly.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from buoy_core.values import nearest_double
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, select
 
 from buoy_server.errors import Malformed
+from buoy_server.filters import parser
+from buoy_server.filters.mongo import from_object
+from buoy_server.filters.names import column_of, own_column
+from buoy_server.filters.nodes import BadFilter, Key, Node, as_json, keys_of
+from buoy_server.filters.readings import moves
 from buoy_server.jsonvalues import untag
+from buoy_server.metadata.engine import Metadata
 from buoy_server.metadata.schema import RUNS
-from buoy_server.query.catalogue import Project
-from buoy_server.query.filters import ABSENT, check_key, compile_filter, keys_of
+from buoy_server.query.catalogue import find_project
+from buoy_server.query.logged import Logged
 from buoy_server.query.summaries import Summaries
+from buoy_server.table.column import GONE, Column
+from buoy_server.table.configs import walk
+from buoy_server.table.groups import Groups, group_rows, key_values
+from buoy_server.table.masks import Masks
+from buoy_server.table.order import sort_rows
+from buoy_server.table.project_table import ProjectTable
+from buoy_server.table.tables import BYTES_MAX, Tables
+from buoy_server.table.vocabulary import TableVocabulary
 
 LIMIT_MAX = 1000
+KEYS_MAX = 16
+"""How many keys may sort, and how many may group."""
+
+COLUMNS_MAX = 500
+COUNT = "n"
+"""Sorts groups by how many runs they have."""
+
 DEFAULT_COLUMNS = (
     "name", "state", "created_us", "started_us", "ended_us", "heartbeat_us", "tags", "notes", "group", "job_type",
     "host", "attempts", "rev",
 )  # fmt: skip
 
 _SQL_NAMES = {"id": "run_id", "group": "group_name"}
+_IN_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -30,122 +57,259 @@ class RunsRequest:
     """What a list of runs shows.
 
     Attributes:
-        filter: Mongo-like; None = all.
-        sort: (key, descending), the first decides.
-        columns: See `filters.COLUMNS`, `config.<path>` and `summary.<key>`.
-        offset: Runs passed over.
-        limit: Runs returned at most.
+        filter: A line of the filter language, a Mongo-like object, or None for all.
+        sort: (key, descending), the first decides. None: the newest first, or groups by their keys.
+        columns: Keys.
+        group: Keys; with any there are groups in place of runs.
+        offset: Runs or groups passed over.
+        limit: Runs or groups returned at most.
+        at_rev: Revision of an earlier answer to the same question, whose order is wanted again.
     """
 
     filter: object = None
-    sort: Sequence[tuple[str, bool]] = (("created_us", True),)
+    sort: Sequence[tuple[str, bool]] | None = None
     columns: Sequence[str] = DEFAULT_COLUMNS
+    group: Sequence[str] = ()
     offset: int = 0
     limit: int = 100
+    at_rev: int | None = None
 
 
-def list_runs(
-    connection: Connection, summaries: Summaries, project: Project, request: RunsRequest
-) -> dict[str, object]:
-    """The matching runs: total, ids, and the columns with tagged JSON values, null where a run has none.
+def tree_of(given: object) -> Node:
+    """The tree of a filter in either form.
 
     Raises:
-        Malformed: The filter or a column cannot be used.
+        BadFilter: It cannot be read.
     """
+    if isinstance(given, str):
+        return parser.parse(given)
+    return from_object({} if given is None else given)
+
+
+class RunsQuery:
+    """Answers lists of runs. Thread-safe.
+
+    Args:
+        metadata: The database.
+        summaries: Knows what was logged.
+        bytes_max: What the tables in memory may take together.
+    """
+
+    def __init__(self, metadata: Metadata, summaries: Summaries, bytes_max: int = BYTES_MAX) -> None:
+        self._metadata = metadata
+        self._summaries = summaries
+        self.tables = Tables(metadata, summaries, bytes_max)
+
+    def answer(self, path: str, request: RunsRequest, now_us: int) -> dict[str, object]:
+        """The matching runs, or groups of them; docs/api.md has the members. Values are Python's.
+
+        Raises:
+            Missing: There is no such project.
+            Malformed: The filter or a column cannot be used.
+        """
+        _check(request)
+        tree = tree_of(request.filter)
+        with self._metadata.read() as connection:
+            project = find_project(connection, path)
+        with self.tables.at_present(project.id) as (table, connection):
+            question = _Question(table, connection, now_us)
+            columns = [(name, question.column(name)) for name in request.columns]
+            rows, rev = question.rows(tree, request)
+            if request.group:
+                return {"rev": rev, "total": len(rows)} | question.groups(rows, request, columns)
+            page = rows[request.offset : request.offset + request.limit]
+            ids = [int(key) for key in table.ids[page]]
+            names = [name for _, (name, _) in columns]
+            shown = _shown(connection, self._summaries, ids, names)
+            return {
+                "rev": rev,
+                "total": len(rows),
+                "ids": [row["id"] for row in shown],
+                "columns": {given: [row[name] for row in shown] for given, (name, _) in columns},
+            }
+
+
+def _check(request: RunsRequest) -> None:
     if not 0 <= request.limit <= LIMIT_MAX or request.offset < 0:
         raise Malformed("bad_limit", f"limit is from 0 to {LIMIT_MAX}, offset not negative.")
-    matches = compile_filter(request.filter)
-    columns = [check_key(column) for column in request.columns]
-    asked = keys_of(request.filter) | {check_key(key) for key, _ in request.sort}
-    living = select(RUNS).where(RUNS.c.project == project.id, RUNS.c.deleted_us.is_(None))
-    rows = list(connection.execute(living))
-    lookups = {
-        row.id: lookup for row, lookup in zip(rows, _lookups(connection, summaries, rows, asked), strict=True)
-    }
-    chosen = [row for row in rows if matches(lookups[row.id])]
-    # The last key of the list is the least important; sorting is stable, so it goes first. The id settles the rest.
-    chosen.sort(key=lambda row: row.run_id)
-    for key, descending in reversed(request.sort):
-        chosen.sort(key=_order(lookups, key), reverse=descending)
-    page = chosen[request.offset : request.offset + request.limit]
-    shown = _lookups(connection, summaries, page, set(columns))
-    return {
-        "rev": project.rev,
-        "total": len(chosen),
-        "ids": [row.run_id for row in page],
-        "columns": {column: [_or_none(lookup(column)) for lookup in shown] for column in columns},
-    }
+    if (
+        len(request.sort or ()) > KEYS_MAX
+        or len(request.group) > KEYS_MAX
+        or len(request.columns) > COLUMNS_MAX
+    ):
+        raise Malformed(
+            "bad_limit", f"At most {KEYS_MAX} keys sort or group, and {COLUMNS_MAX} columns are shown."
+        )
 
 
-def _or_none(value: object) -> object:
-    return None if value is ABSENT else value
+class _Question:
+    """One question to a table, in one transaction."""
 
+    def __init__(self, table: ProjectTable, connection: Connection, now_us: int) -> None:
+        self.table = table
+        self.connection = connection
+        self.now_us = now_us
+        self.words = TableVocabulary(table, connection)
 
-def _order(
-    lookups: Mapping[int, Callable[[str], object]], key: str
-) -> Callable[[Row[tuple[object, ...]]], tuple[int, float, str]]:
-    """Numbers before texts, and what is absent first when ascending, so last when descending."""
+    def resolve(self, key: Key) -> tuple[str, Column]:
+        """The column that a key of a filter means."""
+        name = column_of(key, self.words)
+        return name, self.table.column(self.connection, name)
 
-    def order(row: Row[tuple[object, ...]]) -> tuple[int, float, str]:
-        value = lookups[row.id](key)
-        if isinstance(value, (int, float)):
-            return (0, 0.0, "") if value != value else (1, nearest_double(value), "")  # noqa: PLR0124 - NaN
-        if value is ABSENT or value is None:
-            return 0, 0.0, ""
-        return 2, 0.0, value if isinstance(value, str) else json.dumps(value)
+    def column(self, given: str) -> tuple[str, Column | None]:
+        """The canonical name of a key of a list. The column itself is read only if it has to order something."""
+        key = parser.parse_key(given)
+        try:
+            return column_of(key or Key(given), self.words), None
+        except BadFilter as error:
+            raise Malformed("bad_column", error.detail.replace("filter", "column")) from None
 
-    return order
+    def loaded(self, given: str) -> Column:
+        """The column of a key that orders or groups."""
+        return self.table.column(self.connection, self.column(given)[0])
 
+    def rows(self, tree: Node, request: RunsRequest) -> tuple[NDArray[np.intp], int]:
+        """The matching rows, in order unless they are to be grouped, and the revision of that order."""
+        sort = [] if request.group else [("created_us", True)] if request.sort is None else request.sort
+        question: Hashable = (json.dumps(as_json(tree)), tuple(sort), tuple(request.group))
+        if request.at_rev is not None:
+            kept = self.table.orders.get(question, request.at_rev)
+            if kept is not None:
+                return kept[self.table.alive[kept]], request.at_rev
+        keys = [(self.loaded(key), descending) for key, descending in sort]
+        if request.at_rev is None and not moves(tree):
+            kept = self.table.orders.get(question, self.table.rev)
+            if kept is not None:
+                return kept, self.table.rev
+        chosen = Masks(len(self.table), self.resolve, self.now_us).of(tree) & self.table.alive
+        if not any(own_column(key.name) in ("archived", "archived_us") for key in keys_of(tree)):
+            chosen &= self.table.column(self.connection, "archived").number == 0
+        rows = np.flatnonzero(chosen)
+        # Groups too take rows in the order of ids, so that replicas add up in the same order.
+        rows = sort_rows(rows, keys, self.table.ids)
+        self.table.orders.put(question, self.table.rev, rows)
+        return rows, self.table.rev
 
-def _lookups(
-    connection: Connection,
-    summaries: Summaries,
-    rows: Sequence[Row[tuple[object, ...]]],
-    keys: set[str],
-) -> list[Callable[[str], object]]:
-    """For each run a function from key to value. Configs are parsed and summaries read only if a key asks for them."""
-    wants_config = any(key.startswith("config.") for key in keys)
-    wanted = [key.removeprefix("summary.") for key in keys if key.startswith("summary.")]
-    # `summary.a.b` may be key "a.b", or part "b" of the aggregates or the value of key "a".
-    names = sorted(
-        {
-            ".".join(parts[:n])
-            for parts in (key.split(".") for key in wanted)
-            for n in range(1, len(parts) + 1)
+    def groups(
+        self, rows: NDArray[np.intp], request: RunsRequest, columns: Sequence[tuple[str, tuple[str, Any]]]
+    ) -> dict[str, object]:
+        """Groups in order: their keys, how many runs, and statistics of each asked column."""
+        keys = [self.loaded(key) for key in request.group]
+        groups = group_rows(rows, keys)
+        order = self._order(groups, request, keys)
+        page = groups.chosen(order[request.offset : request.offset + request.limit])
+        found: dict[str, object] = {}
+        for given, (name, _) in columns:
+            said = page.statistics(self.table.column(self.connection, name))
+            found[given] = {
+                "n": said.n.tolist(),
+                **{
+                    kind: [value if n else None for value, n in zip(values.tolist(), said.n.tolist(), strict=True)]
+                    for kind, values in (
+                        ("mean", said.mean), ("std", said.std), ("min", said.minimum), ("max", said.maximum),
+                    )
+                },
+            }  # fmt: skip
+        values = {
+            given: key_values(column, page.firsts) for given, column in zip(request.group, keys, strict=True)
         }
+        return {
+            "ids": [],
+            "columns": {},
+            "groups": {
+                "total": len(groups.begins), "keys": values, "runs": page.counts.tolist(), "columns": found,
+            },
+        }  # fmt: skip
+
+    def _order(self, groups: Groups, request: RunsRequest, keys: Sequence[Column]) -> NDArray[np.intp]:
+        """Places of the groups in the asked order: by their keys, by the number of runs, by the mean of a column."""
+        asked: list[tuple[Column, bool]] = []
+        for name, descending in request.sort or [(key, False) for key in request.group]:
+            column = Column(len(groups.begins))
+            if name == COUNT:
+                column.fill(None, groups.counts.tolist())
+            elif name in request.group:
+                own = keys[list(request.group).index(name)]
+                column.fill(None, [own.value(row) for row in groups.firsts.tolist()])
+            else:
+                said = groups.statistics(self.loaded(name))
+                column.fill_numbers(np.arange(column.rows), said.mean, said.n == 0)
+            asked.append((column, descending))
+        places = np.arange(len(groups.begins), dtype=np.intp)
+        return sort_rows(places, asked, places.astype(np.int64))
+
+
+def _shown(
+    connection: Connection, summaries: Summaries, keys: Sequence[int], names: Sequence[str]
+) -> list[dict[str, object]]:
+    """The id and the asked columns of runs, as SQL has them."""
+    rows: dict[int, Row[tuple[object, ...]]] = {}
+    for begin in range(0, len(keys), _IN_MAX):
+        found = connection.execute(select(RUNS).where(RUNS.c.id.in_(keys[begin : begin + _IN_MAX])))
+        rows |= {row.id: row for row in found}
+    wanted = _metric_names(names)
+    facts = (
+        {run: (logged, summary) for run, logged, summary in summaries.facts(connection, keys, wanted)}
+        if wanted
+        else {}
     )
-    found = summaries.of(connection, [row.id for row in rows], names) if names else {}
-    return [
-        _lookup(row, json.loads(row.config) if wants_config else {}, found.get(row.id, {})) for row in rows
-    ]
+    wants_config = any(name.startswith("config.") for name in names)
+    answers = []
+    for key in keys:
+        row = rows[key]
+        config = json.loads(row.config) if wants_config else {}
+        logged, summary = facts.get(key, ({}, {}))
+        answer: dict[str, object] = {"id": row.run_id}
+        for name in names:
+            answer[name] = _value(row, name, config, summary, logged)
+        answers.append(answer)
+    return answers
 
 
-def _lookup(
-    row: Row[tuple[object, ...]], config: Mapping[str, object], summary: Mapping[str, object]
-) -> Callable[[str], object]:
-    def lookup(key: str) -> object:
-        if key.startswith("config."):
-            return untag(walk(config, key.removeprefix("config.")))
-        if key.startswith("summary."):
-            return untag(walk(summary, key.removeprefix("summary.")))
-        value = getattr(row, _SQL_NAMES.get(key, key))
-        return json.loads(value) if key == "tags" else value
+def _metric_names(names: Iterable[str]) -> list[str]:
+    """The keys that columns may come from: `summary.a.b` may be key "a.b", or part "b" of the summary of key "a"."""
+    found = set()
+    for name in names:
+        kind, dot, rest = name.partition(".")
+        if kind == "summary" and dot:
+            parts = rest.split(".")
+            found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
+        elif name.endswith(")"):
+            found.add(name.partition("(")[2][:-1])
+    return sorted(found)
 
-    return lookup
+
+def _value(
+    row: Row[tuple[object, ...]],
+    name: str,
+    config: Mapping[str, object],
+    summary: Mapping[str, object],
+    logged: Mapping[str, Logged],
+) -> object:
+    kind, dot, rest = name.partition(".")
+    if dot and kind in ("config", "summary"):
+        value = untag(walk(config if kind == "config" else summary, rest))
+        return None if value is GONE else value
+    if name.endswith(")"):
+        kind, _, key = name[:-1].partition("(")
+        return _aggregate(kind, logged.get(key))
+    return _own(row, name)
 
 
-def walk(value: object, path: str) -> object:
-    """The member of nested objects at a dotted path, `ABSENT` if there is none. Keys may have dots themselves."""
-    if not isinstance(value, Mapping):
-        return ABSENT
-    if path in value:
-        return value[path]
-    head, separator, rest = path.partition(".")
-    while separator:
-        if head in value:
-            found = walk(value[head], rest)
-            if found is not ABSENT:
-                return found
-        more, separator, rest = rest.partition(".")
-        head = f"{head}.{more}"
-    return ABSENT
+def _aggregate(kind: str, item: Logged | None) -> object:
+    if item is None:
+        return None
+    if kind == "mean":
+        return item.total / item.finite if item.finite else None
+    return untag({"min": item.minimum, "max": item.maximum, "first": item.first, "last": item.last}[kind])
+
+
+def _own(row: Row[tuple[object, ...]], name: str) -> object:
+    if name == "tags":
+        return json.loads(row.tags)
+    if name == "archived":
+        return row.archived_us is not None
+    if name == "duration":
+        end = row.heartbeat_us if row.ended_us is None else row.ended_us
+        return max(0.0, (end - row.started_us) / 1e6)
+    return getattr(row, _SQL_NAMES.get(name, name))

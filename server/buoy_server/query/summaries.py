@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import Connection, Row, select
 
@@ -33,14 +33,20 @@ class Summaries:
     ) -> dict[int, dict[str, object]]:
         """The summary of each run as tagged JSON values; only some keys if given."""
         found: dict[int, dict[str, object]] = {run: {} for run in runs}
+        found |= {run: summary for run, _, summary in self.facts(connection, runs, keys)}
+        return found
+
+    def facts(
+        self, connection: Connection, runs: Sequence[int], keys: Sequence[str] | None = None
+    ) -> Iterator[tuple[int, Mapping[str, Logged], dict[str, object]]]:
+        """Of each run what it has logged, key by key, and the summary that follows."""
         for begin in range(0, len(runs), _IN_MAX):
             part = list(runs[begin : begin + _IN_MAX])
             logged = logged_of(connection, self._reader, part, keys)
             definitions = _definitions(connection, part)
             by_hand = _by_hand(connection, part, keys)
             for run in part:
-                found[run] = merge(logged[run], definitions[run], by_hand[run])
-        return found
+                yield run, logged[run], merge(logged[run], definitions[run], by_hand[run])
 
 
 def merge(

@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from buoy_server.errors import Busy, Conflict, Malformed, Missing, StorageTrouble, TooLarge
 from buoy_server.services import Services
-from buoy_server.web import about, control, deletion, history, live, panels, reading, static, uploads
+from buoy_server.web import about, control, deletion, filters, history, live, panels, reading, static, uploads
 from buoy_server.web.auth import TokenGate
 from buoy_server.web.problems import http_error, problem, refused, unexpected
 
@@ -25,6 +25,8 @@ _API = [
     Route("/openapi.json", about.openapi),
     Route("/api/v1/projects", reading.projects),
     Route("/api/v1/p/{project}/runs:query", reading.runs, methods=["POST"]),
+    Route("/api/v1/p/{project}/filters:parse", filters.parse, methods=["POST"]),
+    Route("/api/v1/p/{project}/filters:complete", filters.propose, methods=["POST"]),
     Route("/api/v1/p/{project}/runs:deleted", deletion.deleted),
     Route("/api/v1/p/{project}/runs/{run}", reading.run),
     Route("/api/v1/p/{project}/runs/{run}", deletion.delete, methods=["DELETE"]),

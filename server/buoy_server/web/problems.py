@@ -41,7 +41,7 @@ def problem(status: int, title: str, code: str, detail: str, **extra: object) ->
 async def refused(_request: Request, error: Exception) -> Response:
     """What the logic below refuses."""
     assert isinstance(error, Refused)
-    status, title = _STATUS[type(error)]
+    status, title = next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
     return problem(status, title, error.code, error.detail, **error.extra)
 
 

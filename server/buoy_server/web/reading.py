@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from buoy_server.errors import Malformed
 from buoy_server.jsonvalues import tag
+from buoy_server.liveness.pulse import wall_us
 from buoy_server.query.catalogue import find_project, find_run, list_keys, list_projects
 from buoy_server.query.run_page import describe_run
-from buoy_server.query.runs import DEFAULT_COLUMNS, RunsRequest, list_runs
+from buoy_server.query.runs import DEFAULT_COLUMNS, RunsRequest
 from buoy_server.services import Services
-from buoy_server.web.answers import JSONAnswer, integer, read_object, tagged
+from buoy_server.web.answers import integer, read_object, tagged
 from buoy_server.web.operations import Operation, Query, json_of
 from buoy_server.web.shapes import (
     INT,
@@ -43,45 +44,42 @@ def projects(request: Request) -> Response:
     body=json_of(RUNS_QUERY),
     answers=json_of(RUNS_PAGE),
     problems=(400, 404, 413),
+    kept=True,
 )
 async def runs(request: Request) -> Response:
     """POST /api/v1/p/{project}/runs:query."""
     services: Services = request.app.state.services
     asked = _runs_request(await read_object(request))
-
-    def answer() -> dict[str, object]:
-        with services.metadata.read() as connection:
-            return list_runs(
-                connection,
-                services.summaries,
-                find_project(connection, request.path_params["project"]),
-                asked,
-            )
-
-    found = await run_in_threadpool(answer)
-    return JSONAnswer(
-        {"epoch": services.metadata.epoch} | {name: tag(value) for name, value in found.items()}
-    )
+    path = request.path_params["project"]
+    found = await run_in_threadpool(services.runs.answer, path, asked, wall_us())
+    answer = {"epoch": services.metadata.epoch} | {name: tag(value) for name, value in found.items()}
+    return tagged(request, answer)
 
 
 def _runs_request(given: dict[str, object]) -> RunsRequest:
-    columns, sort = given.get("columns"), given.get("sort")
-    if columns is not None and not (
-        isinstance(columns, list) and all(isinstance(column, str) for column in columns)
-    ):
-        raise Malformed("bad_column", "columns is a list of names.")
+    sort, default = given.get("sort"), RunsRequest()
     if sort is not None and not (
-        isinstance(sort, list) and all(isinstance(key, dict) and "key" in key for key in sort)
+        isinstance(sort, list)
+        and all(isinstance(key, dict) and isinstance(key.get("key"), str) for key in sort)
     ):
         raise Malformed("bad_sort", 'sort is a list of {"key": NAME, "desc": BOOL}.')
-    default = RunsRequest()
+    columns, at_rev = _names(given, "columns"), given.get("at_rev")
     return RunsRequest(
         filter=given.get("filter"),
-        sort=[(str(key["key"]), bool(key.get("desc"))) for key in sort] if sort else default.sort,
+        sort=[(key["key"], bool(key.get("desc"))) for key in sort] if sort else None,
         columns=DEFAULT_COLUMNS if columns is None else columns,
+        group=_names(given, "group") or (),
         offset=integer(given.get("offset", 0), "offset"),
         limit=integer(given.get("limit", default.limit), "limit"),
+        at_rev=None if at_rev is None else integer(at_rev, "at_rev"),
     )
+
+
+def _names(given: dict[str, object], member: str) -> list[str] | None:
+    names = given.get(member)
+    if names is None or (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        return names
+    raise Malformed("bad_column", f"{member} is a list of names.")
 
 
 @Operation(

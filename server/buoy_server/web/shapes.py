@@ -12,6 +12,7 @@ from typing import Any
 
 from buoy_core.rank_reduction import REDUCTIONS
 
+from buoy_server.filters.scanner import CHARACTERS_MAX as FILTER_CHARACTERS_MAX
 from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS
 from buoy_server.liveness.watch import MARKS
 from buoy_server.query.bands import BAND
@@ -77,7 +78,14 @@ PROBLEM = _named(
     "What went wrong (RFC 9457). `code` is for programs, `detail` for people.",
     _object(
         {"type": TEXT, "title": TEXT, "status": INT, "code": TEXT, "detail": TEXT},
-        {"next_seq": COUNT, "block": COUNT, "offset": COUNT, "deleted_us": COUNT},
+        {
+            "next_seq": COUNT,
+            "block": COUNT,
+            "offset": COUNT,
+            "deleted_us": COUNT,
+            "column": COUNT,
+            "length": COUNT,
+        },
     ),
 )
 _STATE = _named(
@@ -109,25 +117,71 @@ PROJECTS = _object({"epoch": COUNT, "projects": _list(_PROJECT)})
 REVISION = _object({"epoch": COUNT, "rev": COUNT})
 
 _SORT = _object({"key": TEXT}, {"desc": FLAG})
+FILTER: Schema = {
+    "anyOf": [
+        {"type": "string", "maxLength": FILTER_CHARACTERS_MAX},
+        {"type": "object"},
+        {"type": "null"},
+    ]
+}
 RUNS_QUERY = _named(
     "RunsQuery",
-    "Which runs, in which order, which columns: the run's own, `config.<path>`, `summary.<key>`.",
+    "Which runs (a line of the filter language or a Mongo-like object), in which order, which columns. Keys are "
+    "those of filters. With `group` the answer has groups in place of runs. `at_rev`: the order of an earlier answer.",
     _object(
         {},
         {
-            "filter": _or_null({"type": "object"}),
+            "filter": FILTER,
             "sort": _or_null(_list(_SORT)),
             "columns": _or_null(_list(TEXT)),
+            "group": _or_null(_list(TEXT)),
             "offset": COUNT,
             "limit": {"type": "integer", "minimum": 0, "maximum": RUNS_LIMIT_MAX},
+            "at_rev": _or_null(COUNT),
         },
+    ),
+)
+FILTER_BODY = _object({}, {"filter": FILTER})
+_TREE = _named("FilterTree", "A filter as a tree; docs/filters.md draws it.", {"type": "object"})
+EXPLAINED = _object(
+    {
+        "text": TEXT,
+        "tree": _TREE,
+        "keys": _list(_object({"column": COUNT, "length": COUNT, "key": TEXT, "means": TEXT})),
+    }
+)
+COMPLETE = _object({}, {"text": {"type": "string", "maxLength": FILTER_CHARACTERS_MAX}, "place": INT})
+COMPLETIONS = _named(
+    "Completions",
+    "What may stand in place of `length` characters from `column` on, the likeliest first, with the number of runs.",
+    _object(
+        {
+            "kind": _one_of(("key", "value")),
+            "column": COUNT,
+            "length": COUNT,
+            "items": _list(_object({"text": TEXT, "runs": _or_null(COUNT)})),
+        }
+    ),
+)
+_STATISTICS = _named(
+    "GroupColumn",
+    "Over the finite numbers of each group: how many, mean, population standard deviation, extremes; null without any.",
+    _object({"n": _list(COUNT)} | dict.fromkeys(("mean", "std", "min", "max"), _list(_VALUE))),
+)
+_GROUPS = _named(
+    "RunGroups",
+    "Groups: how many in all, and of those shown the values of the keys, the number of runs, and what columns have.",
+    _object(
+        {"total": COUNT, "keys": _map(_list(_VALUE)), "runs": _list(COUNT), "columns": _map(_STATISTICS)}
     ),
 )
 RUNS_PAGE = _named(
     "RunsPage",
-    "Runs column by column; each column has as many values as there are ids.",
+    "Runs column by column; each column has as many values as there are ids. `total` counts all that match, `rev` is "
+    "the revision that the order is of.",
     _object(
-        {"epoch": COUNT, "rev": COUNT, "total": COUNT, "ids": _list(TEXT), "columns": _map(_list(_VALUE))}
+        {"epoch": COUNT, "rev": COUNT, "total": COUNT, "ids": _list(TEXT), "columns": _map(_list(_VALUE))},
+        {"groups": _GROUPS},
     ),
 )
 
