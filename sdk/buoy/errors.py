@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class Error(Exception):
     """Base of everything buoy raises on purpose."""
@@ -25,12 +28,16 @@ class CommError(Error):
     Attributes:
         status: HTTP status of the answer; 0 when there was none.
         code: the server's stable name for the error; empty when it gave none.
+        details: what else the server says of it, such as the column of a filter that it cannot read.
     """
 
-    def __init__(self, message: str, *, status: int = 0, code: str = "") -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", details: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
+        self.details = dict(details or {})
 
 
 class AuthenticationError(CommError):

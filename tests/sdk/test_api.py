@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -117,6 +118,24 @@ def test_runs_by_filter_and_order() -> None:
     assert len(api.runs("many", {"created_at": {"$gt": "2020-01-01"}})) == 5
     with pytest.raises(CommError, match="400"):
         len(api.runs("many", {"state": {"$near": 1}}))
+    assert [run.id for run in api.runs("many", "lr>=1 tag:even")] == [ids[2], ids[4]]
+    assert [run.id for run in api.runs("many", "min(loss)<-3", order="-lr")] == [ids[4]]
+    assert [run.id for run in api.runs("many", order="-tags,-config.lr", per_page=2)][:3] == [
+        ids[3],
+        ids[1],
+        ids[4],
+    ]
+    with pytest.raises(CommError, match="did you mean") as refusal:
+        len(api.runs("many", "lr>1 los<3"))
+    assert (refusal.value.code, refusal.value.details["column"]) == ("unknown_key", 6)
+    listed = CliRunner().invoke(main, ["runs", "many", "--filter", "lr>2", "--sort", "+lr", "--json"])
+    assert [json.loads(line)["id"] for line in listed.output.splitlines()] == ids[3:]
+    pointed = CliRunner().invoke(main, ["runs", "many", "--filter", "lr>2 state:runing"])
+    assert pointed.exit_code == 1
+    assert "state is one of running" in pointed.output
+    assert pointed.output.splitlines()[-2:] == ["lr>2 state:runing", "           ^^^^^^"]
+    everywhere = CliRunner().invoke(main, ["runs", "--filter", "id in (" + ", ".join(ids) + ")"])
+    assert all(run_id in everywhere.output for run_id in ids), everywhere.output
 
 
 @pytest.mark.usefixtures("online")

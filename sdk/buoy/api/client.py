@@ -77,7 +77,7 @@ class Api:
     def runs(
         self,
         path: str | None = None,
-        filters: Mapping[str, object] | None = None,
+        filters: str | Mapping[str, object] | None = None,
         order: str = "+created_at",
         per_page: int = 50,
     ) -> Runs:
@@ -85,8 +85,10 @@ class Api:
 
         Args:
             path: `entity/project` or `project`; by default the project of the settings.
-            filters: Mongo-like, for example `{"config.lr": {"$lt": 0.1}, "state": "finished"}`.
-            order: a key after `+` or `-`, for example `-summary_metrics.loss`.
+            filters: a line such as `state:finished lr<0.1 min(val/loss)<0.2 -tag:debug` (docs/filters.md), or
+                Mongo-like, for example `{"config.lr": {"$lt": 0.1}, "state": "finished"}`.
+            order: a key after `+` or `-`, for example `-summary_metrics.loss` or `+min(val/loss)`; several with
+                commas in between. Runs that lack a key come last.
             per_page: runs in one request, at most 1000.
         """
         entity, project = self._project_of(path)

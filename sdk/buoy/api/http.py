@@ -101,4 +101,9 @@ def _problem(base_url: str, error: urllib.error.HTTPError) -> CommError:
             status=error.code,
             code=code,
         )
-    return CommError(f"the server at {base_url} answers {error.code}: {text}", status=error.code, code=code)
+    return CommError(
+        f"the server at {base_url} answers {error.code}: {text}",
+        status=error.code,
+        code=code,
+        details=document,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from urllib.parse import quote
@@ -60,5 +61,6 @@ def _microseconds(value: object) -> object:
 
 
 def sort_of(order: str) -> list[dict[str, object]]:
-    """`+created_at` or `-summary_metrics.loss` as the server sorts."""
-    return [{"key": key_of(order.lstrip("+-")), "desc": order.startswith("-")}]
+    """`+created_at` or `-summary_metrics.loss,+name` as the server sorts."""
+    keys = [key.strip() for key in re.split(r",(?=\s*[+-])", order)]
+    return [{"key": key_of(key.lstrip("+-")), "desc": key.startswith("-")} for key in keys]

@@ -71,6 +71,10 @@ class Run:
             self.load()
         return self._known.get(name)
 
+    def listed(self, name: str, default: Any) -> Any:
+        """What the list that the run came from says of it; asks nobody."""
+        return self._known.get(name, default)
+
     @property
     def name(self) -> str:
         """For people."""

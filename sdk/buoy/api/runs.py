@@ -16,7 +16,7 @@ _PAGE_MAX = 1000
 class Runs(Sequence[Run]):
     """A sequence that asks the server for what is looked at, once.
 
-    Pages are taken by position: runs that begin meanwhile do not move those already fetched.
+    All pages are of one order, that of the first: runs that begin or change meanwhile move nothing.
     """
 
     def __init__(
@@ -24,7 +24,7 @@ class Runs(Sequence[Run]):
         http: Http,
         entity: str,
         project: str,
-        filters: Mapping[str, object] | None,
+        filters: str | Mapping[str, object] | None,
         *,
         order: str,
         per_page: int,
@@ -34,8 +34,8 @@ class Runs(Sequence[Run]):
         self._http = http
         self.entity = entity
         self.project = project
-        self._query = {
-            "filter": filters_of(filters) if filters else None,
+        self._query: dict[str, object] = {
+            "filter": filters if isinstance(filters, str) else filters_of(filters) if filters else None,
             "sort": sort_of(order),
             "columns": list(COLUMNS),
             "limit": per_page,
@@ -70,7 +70,10 @@ class Runs(Sequence[Run]):
         if number not in self._pages:
             body = {**self._query, "offset": number * self._per_page}
             answer = self._http.post(project_path(self.entity, self.project) + "/runs:query", body)
-            self._total = answer["total"]
+            # A server that no longer knows the order says so by another revision; the pages go on in that.
+            self._query["at_rev"] = answer["rev"]
+            if self._total is None:
+                self._total = answer["total"]
             self._pages[number] = self._rows(answer)
         return self._pages[number]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -29,15 +30,39 @@ def _parent() -> Path:
 @click.option(
     "--local", is_flag=True, help="List the run folders of this machine instead of asking the server."
 )
+@click.option(
+    "--filter", "line", help="Only runs that it holds for: 'state:running lr<1e-3' (docs/filters.md)."
+)
+@click.option(
+    "--sort", default="-created_at", show_default=True, help="Keys after + or -, as -min(val/loss),+name."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a run and line, for programs.")
 @click.option("--deleted", is_flag=True, help="List the deleted runs that can be restored.")
 @click.option("-n", "--limit", default=50, show_default=True, help="At most so many, the newest first.")
-def runs(path: str | None, local: bool, deleted: bool, limit: int) -> None:
+def runs(  # noqa: PLR0917  click gives them by name
+    path: str | None, local: bool, line: str | None, sort: str, as_json: bool, deleted: bool, limit: int
+) -> None:
     """List runs: of the project PATH (entity/project or project), else of all projects."""
     if local and deleted:
         raise click.UsageError("run folders of this machine are deleted by hand: give --local or --deleted")
+    if line is not None and (local or deleted):
+        raise click.UsageError(
+            "--filter asks the server for runs that are there: give it without --local, --deleted"
+        )
+    found = (
+        _local_runs(limit)
+        if local
+        else _deleted_runs(path, limit)
+        if deleted
+        else _found(path, line, sort, limit)
+    )
+    if as_json:
+        for row in found:
+            click.echo(json.dumps(row))
+        return
     table = Table("run", "name", "state", "created", "tags", box=None, pad_edge=False)
-    for row in _local_runs(limit) if local else _server_runs(path, limit, deleted=deleted):
-        table.add_row(*row)
+    for row in found:
+        table.add_row(row["run"], row["name"], row["state"], row["created_at"], ", ".join(row["tags"]))
     _console().print(table)
 
 
@@ -46,23 +71,53 @@ def _console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False)
 
 
-def _server_runs(path: str | None, limit: int, *, deleted: bool) -> Iterable[tuple[str, ...]]:
+def _found(path: str | None, line: str | None, sort: str, limit: int) -> Iterable[dict[str, Any]]:
+    from buoy.api import Api  # noqa: PLC0415  only here
+    from buoy.errors import CommError  # noqa: PLC0415  only here
+
+    api = Api()
+    paths = [path] if path else [project.path for project in api.projects()]
+    found = []
+    for place, each in enumerate(paths, 1):
+        try:
+            found += api.runs(each, line, order=sort, per_page=min(limit, 1000))[:limit]
+        except CommError as error:
+            if line is None or "column" not in error.details:
+                raise
+            # What one project's runs do not have another's may; the last one says it if nobody has.
+            if error.code != "unknown_key" or (place == len(paths) and not found):
+                raise click.ClickException(_pointed(line, error)) from None
+    if len(paths) > 1 and sort.strip("+-") == "created_at":
+        found.sort(key=lambda run: run.created_at, reverse=sort.startswith("-"))
+    return [_row(run) for run in found[:limit]]
+
+
+def _deleted_runs(path: str | None, limit: int) -> Iterable[dict[str, Any]]:
     from buoy.api import Api  # noqa: PLC0415  only here
 
     api = Api()
     paths = [path] if path else [project.path for project in api.projects()]
-    if deleted:
-        for run in [run for project in paths for run in api.deleted_runs(project)][:limit]:
-            yield "/".join(run.path), run.name, run.state, run.created_at, ""
-        return
-    found = [
-        run for project in paths for run in api.runs(project, order="-created_at", per_page=limit)[:limit]
-    ]
-    for run in sorted(found, key=lambda run: run.created_at, reverse=True)[:limit]:
-        yield "/".join(run.path), run.name, run.state, run.created_at, ", ".join(run.tags)
+    return [_row(run) for run in [run for project in paths for run in api.deleted_runs(project)][:limit]]
 
 
-def _local_runs(limit: int) -> Iterable[tuple[str, ...]]:
+def _row(run: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"run": "/".join(run.path), "id": run.id, "name": run.name, "state": run.state}
+    return found | {
+        "created_at": run.created_at,
+        "tags": run.listed("tags", []),
+        "group": run.listed("group", ""),
+    }
+
+
+def _pointed(line: str, error: Any) -> str:
+    """What is wrong with a filter, under the place where it is. Wide characters take two columns of a terminal."""
+    begin = int(error.details["column"]) - 1
+    before, meant = cell_len(line[:begin]), cell_len(line[begin : begin + int(error.details["length"])])
+    reason = str(error.details.get("detail", error)).partition(": ")[2]
+    return f"{reason}\n{line}\n{' ' * before}{'^' * max(1, meant)}"
+
+
+def _local_runs(limit: int) -> Iterable[dict[str, Any]]:
     from buoy.local import LocalRun, run_folders  # noqa: PLC0415  loads protobuf
 
     for folder in reversed(run_folders(_parent())[-limit:]):
@@ -70,7 +125,10 @@ def _local_runs(limit: int) -> Iterable[tuple[str, ...]]:
         info = run.info
         created = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(folder.stat().st_ctime))
         names = f"{info.entity or 'local'}/{info.project}/{info.run_id}"
-        yield names, info.name, run.state, created, ", ".join(info.tags)
+        yield {
+            "run": names, "id": info.run_id, "name": info.name, "state": run.state, "created_at": created,
+            "tags": list(info.tags), "group": info.group,
+        }  # fmt: skip
 
 
 @click.command()
