@@ -113,7 +113,9 @@ export class Tooltip {
     const head = element("div", styles.head, where(shown[0], hover));
     const ranks = new Set(hover.plan.lines.map((line) => line.rank)).size;
     const nameOf = hover.nameOf ?? ((line: Line) => rankName(line, ranks > 1));
-    const rows = shown.flatMap((hit) => [row(hit, nameOf(hit.line)), ...outliers(hit)]);
+    // Beside others a value is compared, so it has five digits; alone it is read, so it has all.
+    const brief = hover.nameOf !== null && shown.length > 1;
+    const rows = shown.flatMap((hit) => [row(hit, nameOf(hit.line), brief), ...outliers(hit)]);
     const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
     const marks = (hover.marks ?? []).map((mark) => element("div", styles.head, mark.text));
     this.box.replaceChildren(head, ...rows, ...rest, ...marks);
@@ -181,12 +183,13 @@ function outliers({ line, at, exact }: Hit): HTMLElement[] {
   ];
 }
 
-function row(hit: Hit, called: string): HTMLElement {
+function row(hit: Hit, called: string, brief: boolean): HTMLElement {
   const made = element("div", styles.row);
   const swatch = element("i", styles.swatch);
   swatch.style.background = hit.colour;
   const name = element("span", styles.name, called);
-  const value = element("span", styles.value, hit.exact ? format.exact(hit.y) : format.number(hit.y));
+  const text = hit.exact && !brief ? format.exact(hit.y) : format.number(hit.y);
+  const value = element("span", styles.value, text);
   made.append(swatch, name, value);
   const { band } = hit.line;
   if (band !== null && band.ranks === null && !hit.exact) {

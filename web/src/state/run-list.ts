@@ -144,7 +144,12 @@ export class RunList {
     this.dirty = new Set();
     try {
       if (dirty === null) await this.loadAll(this.look_);
-      else if (dirty.size > 0) this.merge(await this.ask({ id: { $in: [...dirty] } }, 0));
+      else if (dirty.size > 0) {
+        const news = rowsOf(await this.ask({ id: { $in: [...dirty] } }, 0));
+        // One that is not there any more has been deleted, and another may be in its place.
+        if (news.length < dirty.size) await this.loadAll(this.look_);
+        else this.merge(news);
+      }
       this.error.value = null;
     } catch (error) {
       if (this.abort.signal.aborted) return;
@@ -171,9 +176,9 @@ export class RunList {
     this.rows.value = [...rows.values()];
   }
 
-  private merge(answer: RunColumns): void {
-    const news = new Map(rowsOf(answer).map((row) => [row.id, row]));
-    const merged = (rows: readonly ListRow[]): ListRow[] => rows.map((row) => news.get(row.id) ?? row);
+  private merge(rows: readonly ListRow[]): void {
+    const news = new Map(rows.map((row) => [row.id, row]));
+    const merged = (old: readonly ListRow[]): ListRow[] => old.map((row) => news.get(row.id) ?? row);
     this.rows.value = merged(this.rows.peek() ?? []);
     this.others.value = merged(this.others.peek());
   }
