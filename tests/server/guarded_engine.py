@@ -12,6 +12,7 @@ import numpy as np
 from buoy_server.errors import StorageTrouble
 from buoy_server.metrics.engine import open_engine
 from buoy_server.metrics.parts import suspects
+from buoy_server.metrics.remover import MetricsRemover, Unneeded
 from buoy_server.metrics.store import MetricsStore, PointColumns
 
 
@@ -31,6 +32,10 @@ def answer(store: MetricsStore, words: list[str]) -> str:
         except StorageTrouble as error:
             return error.code
         return "stored"
+    if words[0] == "remove":
+        # Everything but the steps below the given one.
+        MetricsRemover(store.engine).remove([Unneeded(1, {1: int(words[1])})])
+        return "asked"
     with store.engine.client() as client:
         if words[0] == "suspects":
             return " ".join(part.name for part in suspects(client)) or "none"

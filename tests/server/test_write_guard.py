@@ -245,3 +245,20 @@ def test_large_parts_come_back_too(tmp_path: Path, seam: Seam, ask: Ask) -> None
         wait_until(lambda: kept_parts(tmp_path), "what it was made of to get a second name")
     wait_until(lambda: not kept_parts(tmp_path), "the second names to go")
     wait_for(ask, f"{2 * WIDE_ROWS} {2 * WIDE_ROWS} {sum_of_roots(2 * WIDE_ROWS)}")
+
+
+@pytest.mark.slow
+def test_a_removal_that_was_not_written_takes_no_other_points_along(
+    tmp_path: Path, seam: Seam, ask: Ask
+) -> None:
+    """To remove a run's points the engine writes anew whatever part they are in, other runs' points too."""
+    assert ask("insert 0 3000") == "stored"
+    with seam.fail(tmp_path / "db" / "store/*", Operation.WRITE, errno.EIO) as rule:
+        assert ask("remove 1000") == "asked"
+        wait_until(lambda: rule.hits, "the engine to write")
+        wait_until(lambda: kept_parts(tmp_path), "what the part was made of to get a second name")
+    wait_until(lambda: not kept_parts(tmp_path), "the second names to go")
+    # As a server does at each sweep while something is left.
+    wait_until(lambda: ask("remove 1000") == "asked" and ask("count") == whole(1000), "the removal")
+    assert ask("insert 3000 10") == "stored"
+    assert ask("count").startswith("1010 1010 ")
