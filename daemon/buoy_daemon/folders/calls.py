@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as JobTimeout
 from contextlib import ExitStack
@@ -120,6 +121,7 @@ class FolderCalls:
         self._flush(request.run_dirs)
         with ExitStack() as following:
             report = _Report(self._status, self._show_life)
+            said_at = time.monotonic()
             for run_dir in dict.fromkeys(request.run_dirs):
                 try:
                     follow = following.enter_context(
@@ -131,7 +133,9 @@ class FolderCalls:
                 self._uploader.lane(follow.consignment.base_url).hurry(server_answers=True)
                 report.add(follow)
                 # There may be thousands, and the first are sent while the last are looked at.
-                yield v1.SyncProgress(folders=report.news())
+                if time.monotonic() - said_at >= REPORT_S:
+                    said_at = time.monotonic()
+                    yield v1.SyncProgress(folders=report.news())
             while context.is_active() and report.waiting:
                 self._progress.wait_for(lambda: report.over, REPORT_S)
                 yield v1.SyncProgress(folders=report.news())

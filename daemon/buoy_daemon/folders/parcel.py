@@ -61,11 +61,6 @@ class Parcel:
         """Whether the server has everything."""
         return self.acked_seq >= self.next_seq
 
-    def is_same(self, other: Parcel) -> bool:
-        """Whether both are the same log for the same server."""
-        mine, theirs = (self.run_dir, self.stream_id), (other.run_dir, other.stream_id)
-        return mine == theirs and self.base_url == other.base_url
-
     def extend(self, end_seq: int) -> None:
         """The log is longer now."""
         self.synced_seq = self.next_seq = max(self.next_seq, end_seq)

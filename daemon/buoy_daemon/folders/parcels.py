@@ -4,7 +4,7 @@ A folder is sent by the same lanes as the streams of runs that go on. If its str
 way to the same server, that is followed; otherwise the folder is sent beside whoever else may send it, and the server
 counts each record once.
 
-Whoever asks may go away: what is on its way goes on as long as the server takes records, and no longer than
+Whoever asks may go away: what is on its way goes on as long as the server takes anything, and no longer than
 `PATIENCE_S` when it does not. Nothing of it is kept for another daemon: it is asked for again.
 """
 
@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from buoy_proto import v1
@@ -33,16 +33,25 @@ from buoy_daemon.uploader.worker import Uploader
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 60.0
-"""How long a folder that nobody waits for may make no progress."""
+"""How long folders that nobody waits for stay on their way to a server that takes nothing."""
+
+
+_Key = tuple[str, bytes, str]
+"""Folder, stream and server: what makes two wishes the same."""
 
 
 @dataclass
 class _Traffic:
-    """Who waits for a parcel, and when it moved last."""
+    """A parcel, how many wait for it, and how far it was when that was looked at last."""
 
+    parcel: Parcel
     followers: int = 0
-    moved_at: float = field(default_factory=time.monotonic)
-    acked_seq: int = 0
+    seen: int | None = None
+
+    def moves(self) -> bool:
+        """Whether anything has come of it since the last look; the server's first answer is something, too."""
+        before, self.seen = self.seen, None if self.parcel.began_seq is None else self.parcel.acked_seq
+        return self.seen != before
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +101,9 @@ class Parcels:
         self._recorded = recorded
         self._machine_id = machine_id
         self._lock = threading.Lock()
-        self._traffic: dict[Parcel, _Traffic] = {}
+        self._traffic: dict[_Key, _Traffic] = {}
+        self._moved_at: dict[str, float] = {}
+        """When anything moved last, by server: one that waits for its turn among many is not stuck."""
 
     def own_stream(self, folder: FolderLog) -> Stream | None:
         """The stream that writes to a folder, if this daemon has it in hand."""
@@ -124,48 +135,55 @@ class Parcels:
         if stream is None:
             make_durable(run_dir)
         end_seq = folder.next_seq if stream is None else stream.synced_seq
-        parcel = self._take(folder, base_url, end_seq)
+        traffic = self._take(Parcel(folder, base_url, end_seq))
+        parcel = traffic.parcel
         begin = None if parcel.began_seq is None else parcel.acked_seq
         try:
             self._uploader.wake(parcel)
             yield Follow(parcel, end_seq, folder, begin)
         finally:
             with self._lock:
-                self._traffic[parcel].followers -= 1
-            self.tidy(time.monotonic())
+                traffic.followers -= 1
+                self._settle(traffic, time.monotonic())
 
-    def _take(self, folder: FolderLog, base_url: str, end_seq: int) -> Parcel:
+    def _take(self, wanted: Parcel) -> _Traffic:
+        key = (wanted.run_dir, wanted.stream_id, wanted.base_url)
         with self._lock:
-            wanted = Parcel(folder, base_url, end_seq)
+            traffic = self._traffic.get(key)
             # One that has arrived is not gone on with: the server is asked anew.
-            same = (each for each in self._traffic if each.is_same(wanted) and not each.uploaded)
-            parcel = next(same, wanted)
-            parcel.extend(end_seq)
-            self._traffic.setdefault(parcel, _Traffic()).followers += 1
-            return parcel
+            if traffic is None or traffic.parcel.uploaded:
+                traffic = self._traffic[key] = _Traffic(wanted)
+            traffic.parcel.extend(wanted.next_seq)
+            traffic.followers += 1
+            self._moved_at[wanted.base_url] = time.monotonic()
+            return traffic
 
     def tidy(self, now: float) -> None:
         """Forgets what has arrived, and what nobody waits for and does not move."""
         with self._lock:
-            for parcel, traffic in list(self._traffic.items()):
-                if parcel.acked_seq != traffic.acked_seq:
-                    traffic.acked_seq, traffic.moved_at = parcel.acked_seq, now
-                stuck = parcel.log_is_short or now - traffic.moved_at > PATIENCE_S
-                if traffic.followers or not (parcel.uploaded or stuck):
-                    continue
-                del self._traffic[parcel]
-                self._uploader.forget(parcel)
-                if parcel.uploaded:
-                    self._recorded.sent(parcel.stream_id, parcel.run_dir, parcel.base_url, now_us())
-                else:
-                    log.warning(
-                        "%s is not uploaded: nobody waits for it, and it does not move", parcel.run_dir
-                    )
+            for traffic in list(self._traffic.values()):
+                self._settle(traffic, now)
+
+    def _settle(self, traffic: _Traffic, now: float) -> None:
+        parcel = traffic.parcel
+        if traffic.moves():
+            self._moved_at[parcel.base_url] = now
+        stuck = parcel.log_is_short or now - self._moved_at[parcel.base_url] > PATIENCE_S
+        if traffic.followers or not (parcel.uploaded or stuck):
+            return
+        key = (parcel.run_dir, parcel.stream_id, parcel.base_url)
+        if self._traffic.get(key) is traffic:
+            del self._traffic[key]
+        self._uploader.forget(parcel)
+        if parcel.uploaded:
+            self._recorded.sent(parcel.stream_id, parcel.run_dir, parcel.base_url, now_us())
+        else:
+            log.warning("%s is not uploaded: nobody waits for it, and it does not move", parcel.run_dir)
 
     def has(self, stream_id: bytes) -> bool:
         """Whether a log is on its way."""
         with self._lock:
-            return any(parcel.stream_id == stream_id for parcel in self._traffic)
+            return any(key[1] == stream_id for key in self._traffic)
 
     @property
     def idle(self) -> bool:

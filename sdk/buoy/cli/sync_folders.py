@@ -30,6 +30,9 @@ _CALL_S = 60.0
 _PATIENCE_S, _REFUSED_PATIENCE_S = 15.0, 5.0
 """How long nothing may move, unless a time was given; the latter when everything that is left was refused."""
 
+_LINES_MAX = 20
+"""How many folders are named of which something is left."""
+
 LEFT, DAMAGED = 1, 3
 
 
@@ -176,7 +179,8 @@ class _Upload:
         return sum(each.acked_seq for each in self._folders.values())
 
     def _is_over(self, now: float) -> bool:
-        mark = (self._sent(), len(self._left()))
+        # Of a thousand folders the server is asked about each before it gets the first record.
+        mark = (self._sent(), len(self._left()), len(self._began))
         if mark != self._moved:
             self._moved, self._moved_at = mark, now
         if self._deadline is not None:
@@ -189,8 +193,10 @@ class _Upload:
         for text in self._lost:
             click.echo(f"lost: {text}; the run page shows a gap")
         missing = [each for each in self._folders.values() if each.state != "complete"]
-        for folder in missing:
+        for folder in missing[:_LINES_MAX]:
             click.echo(_why(folder))
+        if len(missing) > _LINES_MAX:
+            click.echo(f"and {len(missing) - _LINES_MAX} more")
         for folder in (each for each in self._folders.values() if each.state == "complete" and each.error):
             click.echo(f"{run_path(folder.run)}: {folder.error}")
         arrived = [each for each in self._folders.values() if each.state == "complete"]
