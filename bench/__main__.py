@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from bench import log_call, start_up
+from bench import log_call, ranks, start_up
 
-COMPARISONS = {"log_call": log_call.main, "start_up": start_up.main}
+COMPARISONS = {"log_call": log_call.main, "start_up": start_up.main, "ranks": ranks.main}
 
 
 def main() -> None:

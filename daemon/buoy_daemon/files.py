@@ -24,7 +24,8 @@ def write_json(path: Path, value: object, *, durable: bool, fault: str) -> None:
     Raises:
         OSError: The old file is untouched.
     """
-    _replace(path, json.dumps(value, indent=1), durable, fault)
+    # On one line: indented, it would be written by Python code, which an index of many writers would feel.
+    _replace(path, json.dumps(value), durable, fault)
 
 
 def write_text(path: Path, text: str, *, durable: bool) -> None:

@@ -4,6 +4,7 @@
     STATE_DIR/streams/<stream id>.position, .tables   see shadow.py
     STATE_DIR/streams/recorded/               see folders/recorded.py
     STATE_DIR/streams/done/<run hash>.json  the last finished stream of a run: its attempt, and whose spools it took
+    STATE_DIR/streams/done/<run hash>/<stream id>.json      the run's finished streams before that one
 
 An entry is written before its log exists, and everything after that is idempotent. Positions are not kept in it: the
 log knows which offsets it holds, and the server knows which sequence it expects.
@@ -45,6 +46,8 @@ class WriterEntry:
     state: int = v1.RUN_STATE_RUNNING
     unseen_at: int = 0
     """Where it was given up without being seen to end: its spool is kept, in case it goes on from this offset."""
+    ended_at: int = 0
+    """How far the log holds a gRPC writer that has ended: its own spool may turn up later, with more."""
     forked: bool = False
     """It belongs to a process that another writer's has forked."""
     parent: str = ""
@@ -189,8 +192,21 @@ class Index:
         """Moves the entry of a stream that needs nothing more to where only its run's next attempt looks."""
         self.shadow(entry).remove()
         faults.point("done.before_rename")
-        self._path(entry).replace(self._done_path(entry.key))
+        self._path(entry).replace(self._done_place(entry))
         faults.point("done.after_rename")
+
+    def _done_place(self, entry: StreamEntry) -> Path:
+        """Where the entry goes; that of an earlier attempt has made way for it then."""
+        place = self._done_path(entry.key)
+        last = self.last_done(entry.key)
+        if last is None or last.stream_id == entry.stream_id:
+            return place
+        others = place.with_suffix("")
+        others.mkdir(mode=0o700, exist_ok=True)
+        if last.attempt > entry.attempt:
+            return others / f"{entry.stream_id.hex()}.json"
+        place.replace(others / f"{last.stream_id.hex()}.json")
+        return place
 
     def shadow(self, entry: StreamEntry) -> Shadow:
         """What the stream's log said last."""
@@ -200,6 +216,14 @@ class Index:
         """The run's last finished stream on this machine."""
         path = self._done_path(key)
         return _read(path) if path.exists() else None
+
+    def done_with(self, key: RunKey, writer_id: bytes) -> StreamEntry | None:
+        """The finished stream of a run on this machine that has taken a writer's records."""
+        last = self.last_done(key)
+        if last is None or writer_id in last.writers:
+            return last
+        others = (_read(path) for path in self._done_path(key).with_suffix("").glob("*.json"))
+        return next((entry for entry in others if entry is not None and writer_id in entry.writers), None)
 
     def recently_done(self, age_s: float) -> list[StreamEntry]:
         """The streams finished in the last `age_s` seconds: their clients may still ask about them."""

@@ -174,12 +174,9 @@ class Registry:
         writer_id = start.writer_id
         if writer_id in self.writers:
             return self.writers[writer_id]
-        done = self._index.last_done(run_key(start.run))
+        done = self._index.done_with(run_key(start.run), writer_id)
         if done is not None and writer_id in done.writers:
-            # Its records were taken long ago; only the removal of the spool failed, or the client did not hear.
-            if spool_dir:
-                remove_spool(spool_dir)
-            return self._add_finished(done)
+            return self._take_back(done, writer_id, spool_dir)
         writer = WriterEntry(
             spool_dir,
             start.host,
@@ -198,6 +195,19 @@ class Registry:
         self.open(stream)
         log.info("writer %s joins %s (%s)", writer_id.hex(), "/".join(stream.entry.key), stream.entry.run_dir)
         return stream
+
+    def _take_back(self, done: StreamEntry, writer_id: bytes, spool_dir: str) -> Stream:
+        """A writer whose stream is finished is heard of again. Raises LogTrouble."""
+        writer = done.writers[writer_id]
+        if spool_dir and not writer.spool_dir and writer.state == v1.RUN_STATE_CRASHED:
+            # What it could not send before it died may have been out of sight.
+            stream = self._add(self._stream(done))
+            self.take_over_spool(stream, stream.tails[writer_id], Path(spool_dir))
+            return stream
+        # Its records were taken long ago; only the removal of the spool failed, or the client did not hear.
+        if spool_dir:
+            remove_spool(spool_dir)
+        return self._add_finished(done)
 
     def open(self, stream: Stream) -> None:
         """Opens a stream's log and sources. Where that fails, the tailer tries again later."""

@@ -145,15 +145,14 @@ class Service:
     def _adopt(self, request: v1.OpenRequest) -> Stream:
         known = self._registry.find(request.writer.writer_id)
         if known is not None:
-            stream, tail = known
-            if tail.entry.state == v1.RUN_STATE_CRASHED and not tail.entry.spool_dir:
-                self._registry.revive(stream, tail)
-                self._uploader.wake(stream)
-            return stream
-        if request.spool_dir:
+            stream = known[0]
+        elif request.spool_dir:
             stream = self._registry.adopt_spool(Path(request.spool_dir))
         else:
             stream = self._registry.adopt(request.writer, "", pid=request.writer.pid)
+        tail = stream.tails[request.writer.writer_id]
+        if tail.entry.state == v1.RUN_STATE_CRASHED and not tail.entry.spool_dir:
+            self._registry.revive(stream, tail)
         self._uploader.wake(stream)
         return stream
 

@@ -63,12 +63,15 @@ class Stream:
         log_segment_bytes: int = WAL_SEGMENT_BYTES,
     ) -> None:
         self.entry = entry
-        self.tails = {writer_id: Tail(writer_id, item) for writer_id, item in entry.writers.items()}
+        self.tails = {
+            writer_id: Tail(writer_id, item, synced=item.ended_at)
+            for writer_id, item in entry.writers.items()
+        }
         self._shadow = index.shadow(entry)
         position = self._shadow.position()
         for writer_id, offset in position.offsets.items():
             if writer_id in self.tails:
-                self.tails[writer_id].synced = offset
+                self.tails[writer_id].synced = max(offset, self.tails[writer_id].synced)
         self.next_seq = self.synced_seq = max(entry.final_seq, position.seq)
         self.acked_seq = 0
         self.unsynced_since: float | None = None
@@ -463,6 +466,7 @@ class Stream:
             states[tail.writer_id] = self._end_state(tail)
             unseen = tail.source is not None and not (tail.end or tail.source.gone())
             tail.entry.unseen_at = tail.logged if unseen else 0
+            tail.entry.ended_at = 0 if tail.entry.spool_dir else tail.logged
         self.sync()
         faults.point("close.before_index")
         self._note_ends(states)

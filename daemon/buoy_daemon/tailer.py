@@ -39,6 +39,9 @@ POLL_IDLE_S = 0.2
 POLL_ALONE_S = 1.0
 """Time between turns while records flow, while there are writers, and while there is none."""
 
+POLL_WRITER_S = 0.0001
+"""Time between turns for each writer, where there are so many that this is more: to look at one takes 3 us."""
+
 LOOK_S = 1.0
 """Time between looks at what changes slowly: new spools, dead processes, finished uploads."""
 
@@ -206,25 +209,25 @@ class Tailer(threading.Thread):
             self._look(now)
             self._next_look = now + LOOK_S
         streams = open_streams(self._registry)
-        busy = [self._tail(stream, now) for stream in streams]
+        busy = [flag for stream in streams for flag in self._tail(stream, now)]
         for stream in streams:
             if stream.stop is not None:
                 self._pass_on(stream, stream.stop, now)
         self._sync_due(streams, now)
         if streams:
             self.idle_since = now
-        self._pause_s = self._next_pause(any(busy), bool(streams))
+        self._pause_s = self._next_pause(any(busy), len(busy), bool(streams))
 
-    def _next_pause(self, busy: bool, writers: bool) -> float:
+    def _next_pause(self, busy: bool, writers: int, streams: bool) -> float:
         if busy:
-            return POLL_BUSY_S
-        slowest = POLL_IDLE_S if writers else POLL_ALONE_S
+            return max(POLL_BUSY_S, writers * POLL_WRITER_S)
+        slowest = POLL_IDLE_S if streams else POLL_ALONE_S
         return min(slowest, self._pause_s * 1.5)
 
-    def _tail(self, stream: Stream, now: float) -> bool:
-        """Logs what is due of one stream; True if its writers are busy."""
+    def _tail(self, stream: Stream, now: float) -> list[bool]:
+        """Logs what is due of one stream; says of each of its live writers whether it is busy."""
         if not stream.is_open:
-            return False
+            return []
         before = stream.next_seq
         busy: list[bool] = []
 
@@ -237,7 +240,7 @@ class Tailer(threading.Thread):
         self._guarded(stream, now, tail_all)
         if stream.next_seq != before:
             self._progress.notify()
-        return any(busy)
+        return busy
 
     def _guarded(self, stream: Stream, now: float, work: Callable[[], None]) -> None:
         """Does something with one stream; whatever goes wrong suspends that one only."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import grpc
 import pytest
 from buoy_core import frame_records
+from buoy_core.state import spool_root
 from buoy_proto import v1
 
 from tests.daemon.ingest_server import values_of
 from tests.daemon.processes import AppendRun, wait_until, writer_start
 
 QUICK = ("--sync-interval-s", "0.1", "--append-grace-s", "0.5")
+PATIENT = ("--sync-interval-s", "0.1", "--append-grace-s", "20")
 
 
 def row(number):
@@ -25,7 +30,7 @@ def tables(start):
 
 @pytest.fixture
 def opened(tmp_path, start_daemon, server):
-    daemon = start_daemon(*QUICK)
+    daemon = start_daemon(*PATIENT)
     start = writer_start(tmp_path / "run", server.base_url)
     daemon.client.open(start)
     return daemon, start
@@ -120,8 +125,9 @@ def test_a_writer_that_comes_back_too_late_loses_nothing(state_dir, tmp_path, st
     wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "the stream is complete again")
 
 
-def test_a_writer_that_opens_and_never_sends_has_crashed(opened, server):
-    _, start = opened
+def test_a_writer_that_opens_and_never_sends_has_crashed(tmp_path, start_daemon, server):
+    start = writer_start(tmp_path / "run", server.base_url)
+    start_daemon(*QUICK).client.open(start)
     wait_until(lambda: server.streams and server.only_stream().writer_ends(), "the daemon says so")
     assert server.only_stream().writer_ends() == {start.writer_id: v1.RUN_STATE_CRASHED}
 
@@ -144,3 +150,69 @@ def test_a_new_connection_takes_over_from_one_that_hangs(opened):
         list(hanging)
     assert caught.value.code() == grpc.StatusCode.ABORTED
     hold.set()
+
+
+def two_attempts(state_dir, tmp_path, start_daemon, server):
+    """A gRPC writer that was given up, a later attempt of the run, and a daemon that has forgotten the first."""
+    daemon = start_daemon(*QUICK)
+    run = AppendRun(state_dir, writer_start(tmp_path / "run", server.base_url, launch_id=b"1" * 16))
+    run.log(100)
+    wait_until(lambda: run.acknowledged >= run.writer.committed, "all is acknowledged")
+    run.vanish()
+    done = state_dir / "streams/done"
+    wait_until(lambda: list(done.glob("*.json")), "the first attempt is complete")
+    start = writer_start(tmp_path / "run", server.base_url, launch_id=b"2" * 16)
+    daemon.client.open(start)
+    assert append(daemon, start, (0, frame_records([*tables(start), row(0)])))
+    wait_until(lambda: list(done.glob("*/*.json")), "the second attempt is complete")
+    wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "nothing is left")
+    daemon.kill()
+    # The daemon knows those of the last minutes, for its clients.
+    for entry in done.glob("*.json"):
+        os.utime(entry, (0, 0))
+    return run
+
+
+def ends_of(streams, writer_id):
+    ends = [
+        record.writer_end
+        for stream in streams
+        for _, record in stream.messages()
+        if record.HasField("writer_end")
+    ]
+    return [end.state for end in ends if end.writer_id == writer_id]
+
+
+@pytest.mark.parametrize("log", ["there", "deleted"])
+def test_a_spool_that_turns_up_after_a_later_attempt(state_dir, tmp_path, start_daemon, server, log):
+    """The outbox was another container's disk, say. All of it was taken for a third attempt, and counted twice."""
+    run = two_attempts(state_dir, tmp_path, start_daemon, server)
+    run.log(50, 100)
+    run.finish()
+    if log == "deleted":
+        shutil.rmtree(tmp_path / "run")
+    run.folder.rename(spool_root(state_dir) / run.folder.name)
+    start_daemon(*QUICK)
+    wait_until(lambda: not list(spool_root(state_dir).iterdir()), "the spool is read")
+    wait_until(lambda: not list((state_dir / "streams").glob("*.json")), "the stream is complete again")
+    streams = server.of_run("r1")
+    assert len(streams) == 2
+    assert [value for stream in streams for value in values_of(stream, run.writer_id)] == list(
+        map(float, range(150))
+    )
+    # First the daemon's word, then its own.
+    assert ends_of(streams, run.writer_id) == [v1.RUN_STATE_CRASHED, v1.RUN_STATE_FINISHED]
+
+
+def test_a_client_that_comes_back_after_a_later_attempt(state_dir, tmp_path, start_daemon, server):
+    """It was told that nothing of it was there, and that nothing more would be taken."""
+    run = two_attempts(state_dir, tmp_path, start_daemon, server)
+    daemon = start_daemon(*QUICK)
+    assert daemon.client.open(run.start).logged_offset == run.acknowledged
+    more = frame_records([v1.Record(row=v1.Row(step=100, slots=[0], values=[100.0])).SerializeToString()])
+    assert append(daemon, run.start, (run.acknowledged, more)) == [
+        run.acknowledged,
+        run.acknowledged + len(more),
+    ]
+    streams = server.of_run("r1")
+    wait_until(lambda: sum(len(values_of(stream, run.writer_id)) for stream in streams) == 101, "101 rows")

@@ -140,6 +140,8 @@ class _Director:
         set_stop(self._cluster.stop)
         wait_until(lambda: not self._living(), "the end of all ranks", CALM_S)
         for node in self._cluster.nodes:
+            # One that a rank has started from its container sees that one's disk in place of the machine's.
+            node.kill_all_daemons()
             node.start_daemon().wait()
         try:
             wait_until(self._at_rest, "rest", CALM_S)
