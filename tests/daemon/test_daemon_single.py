@@ -72,8 +72,14 @@ def test_a_shared_folder_is_refused(state_dir, start_daemon):
 
 def test_it_ends_when_its_state_folder_is_deleted(state_dir, start_daemon):
     daemon = start_daemon()
-    shutil.rmtree(state_dir)
-    assert daemon.process.wait(20) == 0
+
+    def deleted() -> bool:
+        # It may be making a file there at this very moment.
+        shutil.rmtree(state_dir, ignore_errors=True)
+        return not state_dir.exists()
+
+    wait_until(deleted, "the folder is gone")
+    assert daemon.process.wait(60) == 0
 
 
 def test_a_stale_socket_is_no_obstacle(state_dir, start_daemon):
