@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 import pytest
+from buoy_core.format import ZERO_ID
 from buoy_proto import v1
 
 from tests.server.processes import ServerProcess
@@ -88,7 +89,7 @@ def test_a_run(server: ServerProcess) -> None:
     assert run["metrics"] == [{"name": "loss", "summary": ["min"], "step_metric": "epoch"}]
     assert run["metadata"]["program"] == "train.py"
     assert run["events"][0] | {"text": ""} == {
-        "time_us": 5, "level": "warn", "code": "records_dropped", "text": "", "details": {},
+        "time_us": 5, "level": "warn", "code": "records_dropped", "text": "", "details": {}, "host": "host1", "rank": 0,
     }  # fmt: skip
     assert [(item["rank"], item["last_step"], item["state"]) for item in run["writers"]] == [
         (0, 7, "running")
@@ -97,6 +98,24 @@ def test_a_run(server: ServerProcess) -> None:
     send(server, stream)
     run = get_run(server, stream)
     assert (run["state"], run["exit_code"], run["ended_us"]) == ("failed", 3, START_US + 60_000_000)
+
+
+def test_events_say_where_they_happened(server: ServerProcess) -> None:
+    """The machine, and the rank if a process of one has told; those of the server itself as far as they are of one."""
+    name = project()
+    for node, ranks in (("node0", (0, 1)), ("node1", (2, 3))):
+        stream = Stream("wide", project=name, host=node, launch=b"x" * 16)
+        writers = [stream.writer(rank, world_size=4) for rank in ranks]
+        for number, writer_id in enumerate((ZERO_ID, writers[1].id)):
+            event = v1.Event(time_unix_us=10 * ranks[0] + number, code="e", text=node)
+            stream.add([v1.Record(event=event)], writer_id)
+        send(server, stream)
+    server.client.delete(f"/api/v1/p/local:{name}/runs/wide").raise_for_status()
+    server.client.post(f"/api/v1/p/local:{name}/runs/wide/restore").raise_for_status()
+    events = get_run(server, stream)["events"]
+    assert [(event["host"], event["rank"]) for event in events] == [
+        ("node0", None), ("node0", 1), ("node1", None), ("node1", 3), (None, None), (None, None),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,7 @@ export const t = {
     time: "Time",
     level: "Level",
     what: "What happened",
+    where: "Where",
     code: "Code",
     levels: { info: "info", warn: "warning", error: "error" } as Record<string, string>,
   },

@@ -130,6 +130,8 @@ def fold(fresh: list[Fresh], next_seq: int, known: Mapping[str, Mapping[int, str
                     _fold_writer(changes, record.writer_start)
             elif kind is not None and kind in _FOLDS:
                 _FOLDS[kind](changes, item.first_seq + index, getattr(record, kind))
+                if kind == "event":
+                    changes.events[-1]["writer_id"] = item.writer_id
     return changes
 
 

@@ -62,6 +62,8 @@ def prepare(blocks: list[Block], state: StreamState | None) -> Prepared | None:
     ranks = (state.ranks if state else {}) | {
         writer: rank_of(start) for writer, start in changes.writers.items()
     }
+    for event in changes.events:
+        event["rank"] = ranks.get(str(event.pop("writer_id")))
     rank = daemon_rank(ranks, state.rank if state else None)
     gaps = bool(changes.gaps) or (state is not None and state.gaps)
     merged = _merged(names, changes.names)

@@ -141,7 +141,11 @@ SUMMARY_VALUES = Table(
 )
 
 EVENTS = Table(
-    "events", METADATA, *_big("stream", "seq", "run", "time_us"), *_text("level", "code", "text", "details")
+    "events",
+    METADATA,
+    *_big("stream", "seq", "run", "time_us"),
+    *_text("level", "code", "text", "details"),
+    Column("rank", Integer),
 )
 
 STOPS = Table(

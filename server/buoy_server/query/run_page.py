@@ -168,18 +168,35 @@ def _gaps(connection: Connection, run: int) -> list[dict[str, object]]:
 
 def _events(connection: Connection, run: int) -> list[dict[str, object]]:
     """What the streams tell, and what the server adds; the newest if there are very many."""
+    told = select(EVENTS, STREAMS.c.host).join(STREAMS, STREAMS.c.id == EVENTS.c.stream)
     rows: list[Row[Any]] = []
-    for table in (EVENTS, NOTICES):
-        chosen = select(table).where(table.c.run == run).order_by(table.c.time_us.desc()).limit(_EVENTS_MAX)
-        rows += connection.execute(chosen)
+    for table, chosen in ((EVENTS, told), (NOTICES, select(NOTICES))):
+        newest = chosen.where(table.c.run == run).order_by(table.c.time_us.desc()).limit(_EVENTS_MAX)
+        rows += connection.execute(newest)
     rows.sort(key=lambda row: int(row.time_us))
-    return [
-        {
-            "time_us": row.time_us,
-            "level": row.level,
-            "code": row.code,
-            "text": row.text,
-            "details": json.loads(row.details),
-        }
-        for row in rows[-_EVENTS_MAX:]
-    ]
+    return [_event(row) for row in rows[-_EVENTS_MAX:]]
+
+
+def _event(row: Row[Any]) -> dict[str, object]:
+    """An event with its machine and rank: a stream's are those of its writer; the server's own name them in details."""
+    details = json.loads(row.details)
+    if "stream" in row._mapping:
+        host, rank = row.host or None, row.rank
+    else:
+        host, rank = _only(details, "host"), _only(details, "rank")
+    return {
+        "time_us": row.time_us,
+        "level": row.level,
+        "code": row.code,
+        "text": row.text,
+        "host": host,
+        "rank": rank,
+        "details": details,
+    }
+
+
+def _only(details: dict[str, Any], name: str) -> Any:
+    """The one machine or rank that a notice is about; None if it is about none, or several."""
+    several = details.get(f"{name}s", [])
+    found = several[0] if len(several) == 1 else details.get(name)
+    return None if found == "" else found

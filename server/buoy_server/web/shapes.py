@@ -240,13 +240,15 @@ _GAP = _named(
 )
 _EVENT = _named(
     "Event",
-    "Something that happened to the run.",
+    "Something that happened to the run, on which machine and to which rank; null if it is not of one.",
     _object(
         {
             "time_us": COUNT,
             "level": _one_of(("info", "warn", "error")),
             "code": TEXT,
             "text": TEXT,
+            "host": _or_null(TEXT),
+            "rank": _or_null(COUNT),
             "details": _VALUE,
         }
     ),

@@ -65,6 +65,9 @@ export interface Event {
   level: "info" | "warn" | "error";
   code: string;
   text: string;
+  /** Where it happened; null = to the run as a whole. */
+  host: string | null;
+  rank: number | null;
 }
 
 /** A request to stop the present attempt; open until all of its processes have ended. */

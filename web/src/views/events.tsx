@@ -7,12 +7,19 @@ import styles from "./events.module.css";
 
 const text = t.events;
 
+/** The machine and the rank of an event, as far as it has them. */
+export function placeOf({ host, rank }: Pick<Event, "host" | "rank">): string {
+  const places = [...(host ? [host] : []), ...(rank === null ? [] : [t.chart.rank(rank)])];
+  return places.join(", ");
+}
+
 function Row({ event }: { event: Event }): JSX.Element {
   return (
     <tr>
       <td class={styles.when}>{event.time_us > 0 ? format.moment(event.time_us) : "–"}</td>
       <td class={styles[event.level]}>{text.levels[event.level] ?? event.level}</td>
       <td class={styles.text}>{event.text}</td>
+      <td class={styles.place}>{placeOf(event)}</td>
       <td class={styles.code}>
         <code>{event.code}</code>
       </td>
@@ -53,6 +60,7 @@ export function EventsTab({ run }: { run: Run }): JSX.Element {
               <th scope="col">{text.time}</th>
               <th scope="col">{text.level}</th>
               <th scope="col">{text.what}</th>
+              <th scope="col">{text.where}</th>
               <th scope="col" class={styles.code}>
                 {text.code}
               </th>
