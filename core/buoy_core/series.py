@@ -5,8 +5,8 @@ from __future__ import annotations
 from buoy_core import implementation
 
 TYPE_CHECKING = False
-if TYPE_CHECKING or implementation() == "python":
-    from buoy_core.python.series import (
+if TYPE_CHECKING or implementation() == "compiled":
+    from buoy_core._compiled.series import (
         reduce_points,
         smooth_ema,
         smooth_gaussian,
@@ -14,7 +14,7 @@ if TYPE_CHECKING or implementation() == "python":
         smooth_twema,
     )
 else:
-    from buoy_core._compiled.series import (
+    from buoy_core.python.series import (
         reduce_points,
         smooth_ema,
         smooth_gaussian,

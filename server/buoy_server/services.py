@@ -11,7 +11,7 @@ from buoy_server.deletion.sweeper import Sweeper
 from buoy_server.events import Broadcaster
 from buoy_server.ingest.pipeline import BITS_EVENTS, BITS_STATE, Ingest
 from buoy_server.ingest.streams import Owner
-from buoy_server.liveness.pulse import Pulse
+from buoy_server.liveness.pulse import Pulse, wall_us
 from buoy_server.liveness.rank_watch import RankWatch
 from buoy_server.liveness.signs import Changed
 from buoy_server.liveness.watch import Limits
@@ -25,6 +25,7 @@ from buoy_server.query.bands import BandQuery
 from buoy_server.query.history import HistoryQuery
 from buoy_server.query.runs import RunsQuery
 from buoy_server.query.series import SeriesQuery
+from buoy_server.query.series_cache import SeriesCache
 from buoy_server.query.summaries import Summaries
 from buoy_server.storage import Storage, folders_of
 
@@ -93,8 +94,9 @@ def open_services(options: Options) -> Services:
             broadcaster.publish(owner.project_name, owner.run_id, rev, bits)
 
     reader = MetricsReader(engine)
-    series = SeriesQuery(metadata, reader)
-    summaries = Summaries(reader)
+    summaries, cache = Summaries(reader), SeriesCache()
+    runs = RunsQuery(metadata, summaries)
+    series = SeriesQuery(metadata, reader, runs, cache, wall_us)
     return Services(
         metadata=metadata,
         engine=engine,
@@ -104,12 +106,13 @@ def open_services(options: Options) -> Services:
             MetricsStore(engine),
             changed,
             Storage(folders_of(options.metadata_url, options.metrics_url)),
+            feed=cache.feed,
         ),
         series=series,
         bands=BandQuery(metadata, reader, series),
         history=HistoryQuery(metadata, reader),
         summaries=summaries,
-        runs=RunsQuery(metadata, summaries),
+        runs=runs,
         broadcaster=broadcaster,
         pulse=pulse,
         sweeper=Sweeper(metadata, MetricsRemover(engine), options.removed_after_s),

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from buoy_server.errors import Malformed
 from buoy_server.metrics.selection import REDUCED
-from buoy_server.query.series import PanelRequest, SeriesAnswer
+from buoy_server.query.panel import PanelRequest, SeriesAnswer
 from buoy_server.services import Services
-from buoy_server.web.panels import parse_panels
+from buoy_server.web.panel_request import parse_panels
 
 from tests.server.processes import ServerProcess
 from tests.server.streams import START_US, Stream
@@ -34,7 +34,7 @@ def log(stream: Stream, points: Points) -> None:
 
 def ask(services: Services, project: str, **more: Any) -> list[SeriesAnswer]:
     given = {"keys": ["loss"], "runs": ["r"], "ranks": "band", **more}
-    (panel,) = parse_panels({"panels": [given]})
+    ((panel,), _) = parse_panels({"panels": [given]})
     return services.bands.answer(f"local:{project}", panel).series
 
 
@@ -93,7 +93,7 @@ def test_every_bucket_says_how_far_the_ranks_lie_apart(services: Services, seed:
     log(stream, points)
     send(services, stream)
     for pixels, exponent in ((100, 0), (8, None)):
-        (panel,) = parse_panels(
+        ((panel,), _) = parse_panels(
             {"panels": [{"keys": ["loss"], "runs": ["r"], "ranks": "band", "px": pixels}]}
         )
         answer = services.bands.answer(f"local:{project}", panel)
@@ -171,7 +171,7 @@ def test_what_does_not_go_together_is_refused() -> None:
         parse_panels({"panels": [good | {"system": True, "x": "rel"}]})
     with pytest.raises(Malformed):
         parse_panels({"panels": [good | {"ranks": "bands"}]})
-    assert isinstance(parse_panels({"panels": [good | {"attempts": "all"}]})[0], PanelRequest)
+    assert isinstance(parse_panels({"panels": [good | {"attempts": "all"}]})[0][0], PanelRequest)
 
 
 def test_frames_and_json_say_the_same(server: ServerProcess) -> None:

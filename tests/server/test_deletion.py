@@ -20,9 +20,9 @@ from buoy_server.metrics.remover import MetricsRemover
 from buoy_server.query.catalogue import find_project, list_keys, list_projects
 from buoy_server.query.history import HistoryRequest
 from buoy_server.query.lineage import Attempt, lineage, needs
+from buoy_server.query.panel import PanelRequest
 from buoy_server.query.run_page import describe_run
 from buoy_server.query.runs import RunsRequest
-from buoy_server.query.series import PanelRequest
 from buoy_server.services import Services
 from sqlalchemy import func, select
 

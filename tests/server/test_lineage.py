@@ -14,8 +14,8 @@ from buoy_server.ingest.attempts import EPOCH_S, number_of
 from buoy_server.query.catalogue import find_project, find_run, list_keys
 from buoy_server.query.history import HistoryRequest
 from buoy_server.query.lineage import Attempt, Parent, lineage
+from buoy_server.query.panel import PanelRequest, SeriesAnswer
 from buoy_server.query.run_page import describe_run
-from buoy_server.query.series import PanelRequest, SeriesAnswer
 from buoy_server.services import Services
 
 from tests.server.streams import START_US, Stream

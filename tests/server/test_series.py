@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from buoy_core.rank_reduction import REDUCTIONS, reduce_ranks
-from buoy_server.query.series import PanelAnswer, PanelRequest, SeriesAnswer
+from buoy_server.query.panel import PanelAnswer, PanelRequest, SeriesAnswer
 from buoy_server.services import Services
 
 from tests.server.streams import START_US, Stream

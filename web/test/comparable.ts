@@ -27,6 +27,18 @@ export interface JsonSeries {
   ranks?: number[];
   bad?: number[];
   bad_rank?: number[];
+  first?: Word[];
+  sumsq?: Word[];
+  smooth?: Word[];
+  segment?: number[];
+  std?: Word[];
+  se?: Word[];
+  sealed?: boolean;
+  tail?: boolean;
+  count?: number;
+  smooth_state?: Word[];
+  grid?: number[][];
+  y_range?: number[];
   x?: number[];
   y?: Word[];
 }
@@ -52,10 +64,16 @@ export function sameMean(a: Word[], b: Word[]): boolean {
   );
 }
 
+type Rows = Exclude<Series, { kind: "unchanged" | "absent" | "error" }>;
+
+function hasRows(series: Series): series is Rows {
+  return !["unchanged", "absent", "error"].includes(series.kind);
+}
+
 function seriesJson(series: Series): JsonSeries {
   const { run, key, kind } = series;
   const rank = series.rank === ALL_RANKS ? null : series.rank;
-  if (series.kind !== "raw" && series.kind !== "buckets") return { run, key, rank, kind };
+  if (!hasRows(series)) return { run, key, rank, kind };
   const head = {
     ...{
       run,
@@ -66,10 +84,27 @@ function seriesJson(series: Series): JsonSeries {
       last_x: word(series.lastX),
       last_y: word(series.lastY),
       ...(series.attempt > 0 ? { attempt: series.attempt } : {}),
+      ...(series.sealed ? { sealed: true } : {}),
+      ...(series.tail ? { tail: true } : {}),
+      ...(series.count > 0 ? { count: series.count } : {}),
+      ...(series.smoothState[1] !== 0 && series.kind !== "density"
+        ? { smooth_state: words(series.smoothState) }
+        : {}),
     },
     ...{ last_t: series.lastT, x_min: series.xMin, x_max: series.xMax },
   };
-  if (series.kind === "raw") return { ...head, x: [...series.x], y: words(series.y) };
+  if (series.kind === "raw") {
+    const smooth = series.smooth === null ? {} : { smooth: words(series.smooth) };
+    const segment = series.segment === null ? {} : { segment: [...series.segment] };
+    return { ...head, x: [...series.x], y: words(series.y), ...smooth, ...segment };
+  }
+  if (series.kind === "density") {
+    const { cells, counts } = series;
+    const grid = Array.from({ length: series.columns }, (_, i) => [
+      ...counts.slice(i * cells, (i + 1) * cells),
+    ]);
+    return { ...head, first_bucket: series.first, grid, y_range: [...series.yRange] };
+  }
   const columns = Object.fromEntries(
     Object.entries(series.columns).map(([name, column]) => [name, columnWords(column)]),
   );
@@ -84,7 +119,7 @@ export function panelJson(frame: Frame): JsonPanel {
 /** The panel with only what both sides say, and `mean` taken out for `sameMean`. */
 export function exactParts(panel: JsonPanel): { panel: JsonPanel; means: Word[][] } {
   const names =
-    "run key rank kind attempt n_total last_x last_y last_t x_min x_max first_bucket idx n min max last low high ranks bad bad_rank x y".split(
+    "run key rank kind attempt n_total last_x last_y last_t x_min x_max first_bucket idx n min max last low high ranks bad bad_rank first sumsq smooth segment std se sealed tail count smooth_state grid y_range x y".split(
       " ",
     );
   const exact = (series: JsonSeries): JsonSeries =>

@@ -4,7 +4,7 @@ export interface EntrySpec {
   run: string;
   key: string;
   rank?: number;
-  kind: "unchanged" | "buckets" | "raw" | "absent";
+  kind: "unchanged" | "buckets" | "raw" | "absent" | "error" | "group" | "density";
   f64?: boolean;
   base?: number;
   first?: number;
@@ -15,22 +15,19 @@ export interface EntrySpec {
   last?: [number, number, number];
   xRange?: [number, number];
   attempt?: number;
+  flags?: number;
+  count?: number;
+  state?: [number, number];
+  /** Columns of cells. */
+  grid?: number[][];
 }
 
 const BITS = {
-  n: 0,
-  min: 1,
-  max: 2,
-  last: 3,
-  mean: 4,
-  low: 24,
-  high: 25,
-  ranks: 26,
-  bad: 27,
-  bad_rank: 28,
+  ...{ n: 0, min: 1, max: 2, last: 3, mean: 4, first: 5, sumsq: 6, smooth: 7, segment: 8, std: 9, se: 10 },
+  ...{ low: 24, high: 25, ranks: 26, bad: 27, bad_rank: 28 },
 } as const;
-const WHOLE = ["n", "low", "high", "ranks", "bad", "bad_rank"];
-const KIND = { unchanged: 0, buckets: 1, raw: 2, absent: 3 } as const;
+const WHOLE = ["n", "segment", "low", "high", "ranks", "bad", "bad_rank"];
+const KIND = { unchanged: 0, buckets: 1, raw: 2, absent: 3, error: 4, group: 5, density: 6 } as const;
 
 const up8 = (n: number): number => Math.ceil(n / 8) * 8;
 
@@ -40,7 +37,7 @@ function padded(bytes: Uint8Array): Uint8Array {
   return out;
 }
 
-const bytesOf = (a: Float32Array | Float64Array | Uint32Array): Uint8Array =>
+const bytesOf = (a: Float32Array | Float64Array | Uint32Array | Uint16Array): Uint8Array =>
   padded(new Uint8Array(a.buffer));
 
 function join(parts: Uint8Array[]): Uint8Array {
@@ -56,9 +53,19 @@ function join(parts: Uint8Array[]): Uint8Array {
 function payloadOf(entry: EntrySpec): { bytes: Uint8Array; mask: number; rows: number } {
   if (entry.kind === "raw") {
     const x = Float64Array.from(entry.x ?? []);
-    return { bytes: join([bytesOf(x), bytesOf(Float64Array.from(entry.y ?? []))]), mask: 0, rows: x.length };
+    const parts = [bytesOf(x), bytesOf(Float64Array.from(entry.y ?? []))];
+    const { smooth, segment } = entry.columns ?? {};
+    if (smooth !== undefined) parts.push(bytesOf(Float64Array.from(smooth)));
+    if (segment !== undefined) parts.push(bytesOf(Uint32Array.from(segment)));
+    const mask = (smooth === undefined ? 0 : 128) + (segment === undefined ? 0 : 256);
+    return { bytes: join(parts), mask, rows: x.length };
   }
-  if (entry.kind !== "buckets") return { bytes: new Uint8Array(0), mask: 0, rows: 0 };
+  if (entry.kind === "density") {
+    const grid = entry.grid ?? [];
+    return { bytes: bytesOf(Uint16Array.from(grid.flat())), mask: grid[0]?.length ?? 0, rows: grid.length };
+  }
+  if (entry.kind !== "buckets" && entry.kind !== "group")
+    return { bytes: new Uint8Array(0), mask: 0, rows: 0 };
   const parts: Uint8Array[] = [];
   let mask = entry.idx === undefined ? 0x80000000 : 0;
   if (entry.idx !== undefined) parts.push(bytesOf(Uint32Array.from(entry.idx)));
@@ -97,7 +104,12 @@ export function encodeFrame(panel: number, exp: number, entries: EntrySpec[]): U
     directory.setUint32(at, string(entry.run), true);
     directory.setUint32(at + 4, string(entry.key), true);
     directory.setUint8(at + 8, KIND[entry.kind]);
-    directory.setUint8(at + 9, entry.f64 ? 1 : 0);
+    directory.setUint8(at + 9, entry.kind === "density" ? 2 : entry.f64 ? 1 : 0);
+    directory.setUint8(at + 10, entry.flags ?? 0);
+    directory.setUint8(
+      at + 11,
+      entry.kind === "density" ? 0 : (mask >>> 0).toString(2).slice(-31).replaceAll("0", "").length,
+    );
     directory.setBigUint64(at + 16, 77n, true);
     directory.setBigInt64(at + 24, BigInt(entry.first ?? 0), true);
     directory.setUint32(at + 32, rows, true);
@@ -113,6 +125,10 @@ export function encodeFrame(panel: number, exp: number, entries: EntrySpec[]): U
       directory.setFloat64(at + 88 + 8 * k, v, true);
     });
     directory.setUint32(at + 104, entry.attempt ?? 0, true);
+    directory.setUint32(at + 108, entry.count ?? 0, true);
+    (entry.state ?? [0, 0]).forEach((v, k) => {
+      directory.setFloat64(at + 112 + 8 * k, v, true);
+    });
     payloads.push(bytes);
     payloadAt += bytes.length;
   });

@@ -1,8 +1,8 @@
 // @vitest-environment node
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { decodeFrames, FrameError, type Series } from "../src/data/frames.ts";
+import { ALL_RANKS, decodeFrames, FrameError, type Series } from "../src/data/frames.ts";
 import { exactParts, type JsonPanel, panelJson, sameMean } from "./comparable.ts";
 import { encodeFrame, stream } from "./encode-frames.ts";
 
@@ -108,6 +108,97 @@ describe("frames", () => {
 
 const golden = fileURLToPath(new URL("../../tests/golden/", import.meta.url));
 const names = existsSync(golden) ? readdirSync(golden).filter((name) => /^frames_.*\.bin$/.test(name)) : [];
+
+const OURS = [
+  encodeFrame(5, 4, [
+    {
+      run: "r-é",
+      key: "loss",
+      kind: "buckets",
+      flags: 3,
+      first: -2,
+      idx: [0, 4],
+      columns: {
+        n: [2, 1],
+        min: [0.5, 1.5],
+        max: [2.5, 1.5],
+        first: [0.5, 1.5],
+        sumsq: [4.5, 2.25],
+        smooth: [1.25, 1.5],
+      },
+      state: [12.5, 20],
+    },
+    {
+      run: "r",
+      key: "y",
+      kind: "buckets",
+      f64: true,
+      count: 3,
+      idx: [1, 0, 2],
+      columns: { last: [0.1, 0.2, 0.3], segment: [0, 1, 1] },
+    },
+    {
+      run: '["adam"]',
+      key: "loss",
+      kind: "group",
+      rank: 0xffffffff,
+      f64: true,
+      count: 3,
+      columns: { n: [3], mean: [0.1], std: [0.01], se: [0.005] },
+    },
+    {
+      run: "",
+      key: "",
+      kind: "density",
+      rank: 0xffffffff,
+      first: 7,
+      count: 1200,
+      grid: [
+        [0, 1, 65535],
+        [2, 3, 4],
+      ],
+      state: [-2.5, 4],
+    },
+  ]),
+  encodeFrame(6, -3, [
+    {
+      run: "r",
+      key: "loss",
+      kind: "raw",
+      flags: 2,
+      x: [3, 4, 1],
+      y: [0.5, 0.25, -0.5],
+      columns: { smooth: [0.5, 0.375, -0.5], segment: [0, 0, 1] },
+    },
+    { run: "bad_filter", key: "The filter is odd.", kind: "error" },
+  ]),
+];
+
+describe.skipIf(!existsSync(golden))("the golden frames for the server's reader", () => {
+  it("are what this side writes", () => {
+    if (process.env.WRITE_GOLDEN)
+      writeFileSync(`${golden}written_by_typescript.bin`, Buffer.from(stream(...OURS)));
+    expect(Buffer.from(stream(...OURS)).equals(readFileSync(`${golden}written_by_typescript.bin`))).toBe(
+      true,
+    );
+  });
+
+  it("come back as they were written", () => {
+    const [one, two] = decodeFrames(stream(...OURS));
+    const [smooth, pieces, group, density] = one?.series ?? [];
+    expect(smooth).toMatchObject({ sealed: true, tail: true, smoothState: [12.5, 20] });
+    expect(pieces).toMatchObject({ kind: "buckets", count: 3, sealed: false });
+    expect(pieces?.kind === "buckets" && [...(pieces.columns.segment?.values ?? [])]).toEqual([0, 1, 1]);
+    expect(group).toMatchObject({ kind: "group", run: '["adam"]', count: 3, rank: ALL_RANKS });
+    expect(density).toMatchObject({ kind: "density", first: 7, columns: 2, cells: 3, yRange: [-2.5, 4] });
+    expect(density?.kind === "density" && [...density.counts]).toEqual([0, 1, 65535, 2, 3, 4]);
+    const [points, failed] = two?.series ?? [];
+    expect(points?.kind === "raw" && [...(points.smooth ?? []), ...(points.segment ?? [])]).toEqual([
+      0.5, 0.375, -0.5, 0, 0, 1,
+    ]);
+    expect(failed).toMatchObject({ kind: "error", run: "bad_filter", key: "The filter is odd." });
+  });
+});
 
 describe.skipIf(names.length === 0)("golden frames of the server", () => {
   it.each(names)("%s", (name) => {

@@ -4,7 +4,10 @@ import type { Series } from "../src/data/frames.ts";
 type Raw = Extract<Series, { kind: "raw" }>;
 type Buckets = Extract<Series, { kind: "buckets" }>;
 
-const head = { run: "r", key: "k", rank: 0, rev: 1, gen: 0, sealed: false, nTotal: 1, lastT: 0, attempt: 0 };
+const head = {
+  ...{ run: "r", key: "k", rank: 0, rev: 1, gen: 0, sealed: false, nTotal: 1, lastT: 0, attempt: 0 },
+  ...{ tail: false, count: 0, smoothState: [0, 0] as const },
+};
 
 export function raw(x: number[], y: number[], more: Partial<Raw> = {}): Raw {
   return {
@@ -12,6 +15,8 @@ export function raw(x: number[], y: number[], more: Partial<Raw> = {}): Raw {
     kind: "raw",
     x: Float64Array.from(x),
     y: Float64Array.from(y),
+    smooth: null,
+    segment: null,
     lastX: x.at(-1) ?? Number.NaN,
     lastY: y.at(-1) ?? Number.NaN,
     xMin: Math.min(...x),

@@ -1,9 +1,9 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """Reduces and smooths series: the loops over points that the server draws from.
 
-Bounds: every function compares the lengths of its buffers once, above its loop, and then indexes without checks.
-No function allocates; the caller owns all buffers, and the GIL is released while a loop runs. What the loops
-compute is told in `buoy_core.python.series`.
+Bounds: each function compares the lengths of its buffers once, above its loop; inside nothing is checked.
+None allocates, the caller owns all buffers, and the GIL is released in a loop. What they compute is told
+in `buoy_core.python.series`.
 """
 
 from libc.math cimport NAN, exp, isfinite

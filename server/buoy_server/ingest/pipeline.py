@@ -11,7 +11,7 @@ repetition that is still under way.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from buoy_core import faults
 from buoy_server.errors import Malformed
 from buoy_server.ingest import catalogue
 from buoy_server.ingest.addition import Addition, SeriesTally
+from buoy_server.ingest.arrivals import Arrival, arrivals
 from buoy_server.ingest.body import Block, read_body
 from buoy_server.ingest.changes import Changes, select_fresh
 from buoy_server.ingest.commit import Committed, commit, pass_over
@@ -36,6 +37,10 @@ BITS_METRICS, BITS_STATE, BITS_CONFIG, BITS_SYSTEM, BITS_EVENTS = 1, 2, 4, 32, 6
 Listener = Callable[[Owner, int, int], None]
 """Told about each upload that changed something: whose it was, the project's new revision, what changed (bits); of a
 deleted run nothing that anybody could see, 0."""
+
+
+Feed = Callable[[Iterable[Arrival]], None]
+"""Told about the points of each upload that are behind all that their attempt had, once they count."""
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Ingest:
     metrics: MetricsStore
     listener: Listener
     storage: Storage = field(default_factory=lambda: Storage(()))
+    feed: Feed = lambda _: None
     counters: Counters = field(default_factory=Counters)
     clock_us: Callable[[], int] = lambda: time.time_ns() // 1000
 
@@ -114,6 +120,7 @@ class Ingest:
         state.deleted, state.removed = committed.deleted, committed.removed
         self._streams.put(state)
         self.counters.points += len(prepared.points.slot)
+        self.feed(arrivals(state, prepared.points))
         self.listener(state.owner, committed.rev, 0 if committed.deleted else changed_bits(prepared))
         return state.next_seq
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -21,33 +21,56 @@ _AGGREGATES = {
     # A step is there once by now, so the latest point is the one with the highest step.
     "last": "argMax(value, step)",
     "mean": "avgIf(value, isFinite(value))",
+    "first": "argMin(value, step)",
+    "finite": "countIf(isFinite(value))",
+    "total": "sumIf(value, isFinite(value))",
+    "sumsq": "sumIf(value * value, isFinite(value))",
 }
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What x is.
+    """What x is, for the points of one run.
 
     Attributes:
-        kind: `step`, `wall` (seconds since 1970) or `rel` (seconds since the run's start).
-        starts_us: Start of each run, for `rel`.
+        kind: `step`, `wall` (seconds since 1970), `rel` (seconds since the run's start) or `proc` (the same without
+            the time between its attempts).
+        shifts_us: For `rel` and `proc` pairs of an attempt and what to take off its times. Of one pair alone the
+            attempt does not matter.
     """
 
     kind: str = "step"
-    starts_us: dict[int, int] = field(default_factory=dict)
+    shifts_us: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """What a question needs of each point."""
+        return ("time_us", "value", "attempt") if len(self.shifts_us) > 1 else ("time_us", "value")
+
+    def numbers(
+        self, step: NDArray[np.int64], time_us: NDArray[np.int64], attempt: NDArray[np.uint32]
+    ) -> NDArray[np.int64] | NDArray[np.float64]:
+        """x of points: whole numbers for steps, else seconds."""
+        if self.kind == "step":
+            return step
+        if len(self.shifts_us) > 1:
+            attempts, shifts = np.array(self.shifts_us, np.int64).T
+            mine = np.searchsorted(attempts, attempt, side="right") - 1
+            return np.asarray((time_us - shifts[mine]) / 1e6, np.float64)
+        return (time_us - (self.shifts_us[0][1] if self.shifts_us else 0)) / 1e6
 
     def expression(self) -> tuple[str, dict[str, object]]:
         """x as SQL over the columns of points."""
         if self.kind == "step":
             return "step", {}
-        if self.kind == "wall":
+        if not self.shifts_us:
             return "(time_us / 1000000)", {}
-        runs = list(self.starts_us)
-        if len(runs) == 1:
-            return "((time_us - {start:Int64}) / 1000000)", {"start": self.starts_us[runs[0]]}
+        if len(self.shifts_us) == 1:
+            return "((time_us - {start:Int64}) / 1000000)", {"start": self.shifts_us[0][1]}
+        attempts, shifts = zip(*self.shifts_us, strict=True)
         return (
-            "((time_us - transform(run, {start_runs:Array(UInt64)}, {starts:Array(Int64)}, toInt64(0))) / 1000000)",
-            {"start_runs": runs, "starts": [self.starts_us[run] for run in runs]},
+            "((time_us - transform(attempt, {attempts:Array(UInt32)}, {shifts:Array(Int64)}, toInt64(0))) / 1000000)",
+            {"attempts": list(attempts), "shifts": list(shifts)},
         )
 
     def bucket(self, exponent: int) -> tuple[str, dict[str, object]]:
@@ -69,12 +92,12 @@ class MetricsReader:
     ) -> dict[SeriesKey, Columns]:
         """n, x_min, x_max, last_x, last_y and last_t of each series, within the window if there is one."""
         x, parameters = axis.expression()
-        source, bound = selection.source()
+        source, bound = selection.source(columns=axis.columns)
         condition, more = _window(x, window)
         sql = (
             f"SELECT run, key, rank, count() AS n, min({x}) AS x_min, max({x}) AS x_max, "
-            f"argMax(value, step) AS last_y, max(time_us) AS last_t FROM {source} {condition} "
-            "GROUP BY run, key, rank ORDER BY run, key, rank"
+            f"argMax({x}, step) AS last_x, argMax(value, step) AS last_y, argMax(time_us, step) AS last_t "
+            f"FROM {source} {condition} GROUP BY run, key, rank ORDER BY run, key, rank"
         )
         return dict(self._series(sql, parameters | bound | more))
 
@@ -89,18 +112,18 @@ class MetricsReader:
         """idx and the asked columns of each bucket that has points. Extremes and mean are over finite values."""
         bucket, parameters = axis.bucket(exponent)
         x, _ = axis.expression()
-        source, bound = selection.source()
+        source, bound = selection.source(columns=axis.columns)
         condition, more = _window(x, window)
         chosen = ", ".join(f"{_AGGREGATES[name]} AS {name}_" for name in columns)
         series, group = _grouping(selection)
         sql = (
-            f"SELECT {series}, {bucket} AS idx, countIf(isFinite(value)) AS finite, {chosen} "
+            f"SELECT {series}, {bucket} AS idx, countIf(isFinite(value)) AS some, {chosen} "
             f"FROM {source} {condition} GROUP BY {group} ORDER BY {group}"
         )
         found = {}
         for key, answer in self._series(sql, parameters | bound | more):
             # minIf and maxIf give 0 where no value is finite.
-            none = answer["finite"] == 0
+            none = answer["some"] == 0
             found[key] = {"idx": answer["idx"]} | {
                 name: np.where(none, np.nan, answer[f"{name}_"])
                 if name in ("min", "max")
@@ -109,12 +132,25 @@ class MetricsReader:
             }
         return found
 
+    def points(
+        self, selection: Selection, axis: Axis | None = None, window: tuple[float, float] | None = None
+    ) -> dict[SeriesKey, Columns]:
+        """step, time_us, value and attempt of every point, by step; within a window of the axis if there is one."""
+        x, parameters = (axis or Axis()).expression()
+        source, bound = selection.source(columns=("time_us", "value", "attempt"))
+        condition, more = _window(x, window)
+        sql = (
+            f"SELECT run, key, rank, step, time_us, value, attempt FROM {source} {condition} "
+            "ORDER BY run, key, rank, step"
+        )
+        return dict(self._series(sql, parameters | bound | more))
+
     def raw(
         self, selection: Selection, axis: Axis, window: tuple[float, float] | None
     ) -> dict[SeriesKey, Columns]:
         """x and y of every point, by x."""
         x, parameters = axis.expression()
-        source, bound = selection.source()
+        source, bound = selection.source(columns=axis.columns)
         condition, more = _window(x, window)
         sql = f"SELECT run, key, rank, {x} AS x, value AS y FROM {source} {condition} ORDER BY run, key, rank, x, step"
         return dict(self._series(sql, parameters | bound | more))

@@ -100,7 +100,9 @@ class Selection:
     ) -> tuple[str, dict[str, object]]:
         """A table expression with run, key, rank, step and the asked columns; the latest of each step."""
         source, parameters = self._latest(table, columns)
-        return (source if self.reduction is None else _over_ranks(source, self.reduction)), parameters
+        return (
+            source if self.reduction is None else _over_ranks(source, self.reduction, columns)
+        ), parameters
 
     def _latest(self, table: str, columns: Sequence[str]) -> tuple[str, dict[str, object]]:
         if self.ascending:
@@ -171,10 +173,11 @@ def _add_limits(
         parameters |= {f"run{at}": limit.run, f"attempt{at}": limit.attempt, f"step{at}": limit.step}
 
 
-def _over_ranks(source: str, reduction: str) -> str:
+def _over_ranks(source: str, reduction: str, columns: Sequence[str]) -> str:
     """The same points with all ranks as one, at the time of the last of them."""
+    last, chosen = (", max(attempt) AS newest", ", newest AS attempt") if "attempt" in columns else ("", "")
     return (
-        f"(SELECT run, key, toUInt32({REDUCED}) AS rank, step, latest AS time_us, reduced AS value FROM "
-        f"(SELECT run, key, step, max(time_us) AS latest, toFloat64({_REDUCTIONS[reduction]}) AS reduced "
+        f"(SELECT run, key, toUInt32({REDUCED}) AS rank, step, latest AS time_us, reduced AS value{chosen} FROM "
+        f"(SELECT run, key, step, max(time_us) AS latest, toFloat64({_REDUCTIONS[reduction]}) AS reduced{last} "
         f"FROM {source} GROUP BY run, key, step))"
     )

@@ -10,7 +10,7 @@ ranks at no step, and a bucket names the rank that its extreme comes from.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from buoy_server.metrics.bands import BAND_COLUMNS, read_bands
 from buoy_server.metrics.reader import Axis, Columns, MetricsReader
 from buoy_server.metrics.selection import REDUCED, STEP_MAX, Selection, SeriesKey
 from buoy_server.query.buckets import bucket_of, choose_exponent
-from buoy_server.query.catalogue import Project, find_project, keys_by_name, runs_by_id
+from buoy_server.query.catalogue import Project, RunEnds, find_project, keys_by_name, runs_by_id
 from buoy_server.query.known_series import (
     Extent,
     KnownSeries,
@@ -31,7 +31,9 @@ from buoy_server.query.known_series import (
     select_series,
 )
 from buoy_server.query.lineage import Lineage, lineages_of
-from buoy_server.query.series import PanelAnswer, PanelRequest, SeriesAnswer, SeriesQuery
+from buoy_server.query.loading import extent_of_columns
+from buoy_server.query.panel import PanelAnswer, PanelRequest, SeriesAnswer
+from buoy_server.query.series import SeriesQuery
 
 BAND = "band"
 
@@ -44,7 +46,7 @@ class _Found:
     """What SQL knows of a panel's series."""
 
     project: Project
-    runs: Mapping[str, tuple[int, int]]
+    runs: Mapping[str, RunEnds]
     keys: Mapping[str, int]
     lineages: Mapping[int, Lineage]
     ranks: dict[SeriesKey, KnownSeries]
@@ -75,7 +77,7 @@ class BandQuery:
         band = _Band(self._reader, panel, found)
         drawn = band.draw()
         names = {
-            (run_name, key_name): (found.runs[run_name][0], found.keys[key_name])
+            (run_name, key_name): (found.runs[run_name].id, found.keys[key_name])
             for run_name in found.runs
             for key_name in found.keys
         }
@@ -101,7 +103,7 @@ class BandQuery:
             project = find_project(connection, path)
             runs = runs_by_id(connection, project, panel.runs)
             keys = keys_by_name(connection, project, panel.keys, system=False)
-            ids = [run for run, _ in runs.values()]
+            ids = [run.id for run in runs.values()]
             lineages = lineages_of(connection, ids)
             known = find_series(connection, ids, list(keys.values()), lineages)
             parts = find_superseded(connection, list(keys.values()), lineages) if panel.superseded else []
@@ -121,8 +123,11 @@ class _Band:
         self._reader = reader
         self._panel = panel
         self._found = found
-        names = {run: name for name, (run, _) in found.runs.items()}
-        self._axis = Axis(panel.x, dict(found.runs.values()) if panel.x == "rel" else {})
+        names = {run.id: name for name, run in found.runs.items()}
+        self._axes = {
+            run.id: Axis("rel", ((0, run.started_us),)) if panel.x == "rel" else Axis(panel.x)
+            for run in found.runs.values()
+        }
         self._unchanged = {
             series for series, item in found.bands.items() if item.rev <= panel.have.get(names[series[0]], -1)
         }
@@ -134,8 +139,8 @@ class _Band:
         changed = [item for series, item in self._found.bands.items() if series not in self._unchanged]
         window = self._window()
         columns_of: dict[_Pair, Columns] = {}
-        for selection in select_series(changed, self._found.lineages, system=False):
-            columns_of |= read_bands(self._reader, selection, self._axis, self.exponent, window)
+        for axis, selection in self._selections(changed):
+            columns_of |= read_bands(self._reader, selection, axis, self.exponent, window)
         answers: dict[_Pair, list[SeriesAnswer]] = defaultdict(list)
         for series, item in self._found.bands.items():
             pair = series[:2]
@@ -154,32 +159,41 @@ class _Band:
         selection = Selection(
             [part.id for part in parts], ascending=False, steps=steps, attempt=parts[0].attempt
         )
-        found = read_bands(self._reader, selection, self._axis, self.exponent, self._window())
+        axis = self._axes[parts[0].id[0]]
+        found = read_bands(self._reader, selection, axis, self.exponent, self._window())
         answers = [_bucketed(columns) for columns in found.values()]
         for answer in answers:
             answer.attempt = ordinal
             width, first = 2.0**self.exponent, answer.first_bucket
-            last = (first + int(answer.idx[-1]) + 1) * width - (self._axis.kind == "step")
-            answer.extent = Extent(int(answer.columns["n"].sum()), first * width, last, float("nan"), 0)
+            last = (first + int(answer.idx[-1]) + 1) * width - (axis.kind == "step")
+            answer.extent = Extent(int(answer.columns["n"].sum()), first * width, last, last, float("nan"), 0)
         return answers
+
+    def _selections(self, items: Sequence[KnownSeries]) -> Iterator[tuple[Axis, Selection]]:
+        """The series of runs with the same axis together."""
+        runs: dict[Axis, list[KnownSeries]] = defaultdict(list)
+        for item in items:
+            runs[self._axes[item.id[0]]].append(item)
+        for axis, mine in runs.items():
+            for selection in select_series(mine, self._found.lineages, system=False):
+                yield axis, selection
 
     def _read_extents(self) -> dict[_Pair, Extent]:
         """The whole of each band; the newest value is the mean of the ranks that have reached the last step."""
-        axis, ranks = self._axis, self._found.ranks
+        ranks = self._found.ranks
         by_step: dict[_Pair, list[Extent]] = defaultdict(list)
         by_x: dict[_Pair, list[Extent]] = defaultdict(list)
         for item in self._found.bands.values():
             if not item.careful:
                 run, key, _ = item.id
                 members = [ranks[member] for member in item.members]
-                by_step[run, key] = [member.extent("step", 0) for member in members]
-                start_us = axis.starts_us.get(run, 0)
-                by_x[run, key] = [member.extent(axis.kind, start_us) for member in members]
+                by_step[run, key] = [member.extent(Axis()) for member in members]
+                by_x[run, key] = [member.extent(self._axes[run]) for member in members]
         careful = [item for item in self._found.bands.values() if item.careful]
-        for selection in select_series(careful, self._found.lineages, system=False):
+        for axis, selection in self._selections(careful):
             for found, on in ((by_step, Axis()), (by_x, axis)):
                 for (run, key, _), columns in self._reader.extents(selection, on, None).items():
-                    found[run, key].append(_extent(columns))
+                    found[run, key].append(extent_of_columns(columns))
         return {pair: _joined(by_step[pair], extents) for pair, extents in by_x.items()}
 
     def _choose_exponent(self) -> int:
@@ -199,11 +213,6 @@ class _Band:
         return low * 2.0**self.exponent, (high + 1) * 2.0**self.exponent
 
 
-def _extent(columns: Columns) -> Extent:
-    x_min, x_max, last_y = (float(columns[name][0]) for name in ("x_min", "x_max", "last_y"))
-    return Extent(int(columns["n"][0]), x_min, x_max, last_y, int(columns["last_t"][0]))
-
-
 def _joined(by_step: Sequence[Extent], by_x: Sequence[Extent]) -> Extent:
     """All ranks' extents as one."""
     last = max(extent.x_max for extent in by_step)
@@ -212,6 +221,7 @@ def _joined(by_step: Sequence[Extent], by_x: Sequence[Extent]) -> Extent:
         sum(extent.n for extent in by_x),
         min(extent.x_min for extent in by_x),
         max(extent.x_max for extent in by_x),
+        max(extent.last_x for extent in by_x),
         float(np.mean(newest)),
         max(extent.last_us for extent in by_x),
     )

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 EXPONENT_MIN = -30
 EXPONENT_MAX = 63
 PIXELS_MAX = 8192
+BUCKETS_MIN = 64
+"""However little room there is, buckets do not become wider than for so many."""
+
 RAW_POINTS_PER_BUCKET = 2
 
 
@@ -19,6 +25,13 @@ def bucket_of(x: float, exponent: int) -> int:
     if isinstance(x, int):
         return x >> exponent if exponent >= 0 else x << -exponent
     return math.floor(math.ldexp(x, -exponent))
+
+
+def buckets_of(x: NDArray[np.int64] | NDArray[np.float64], exponent: int) -> NDArray[np.int64]:
+    """The buckets that hold points; whole numbers have exponents from 0."""
+    if x.dtype.kind == "i":
+        return np.right_shift(x.astype(np.int64, copy=False), exponent)
+    return np.asarray(np.floor(np.ldexp(x, -exponent)), np.int64)
 
 
 def bucket_count(low: float, high: float, exponent: int) -> int:

@@ -8,15 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import pyarrow as pa
+from pyarrow.compute import match_substring_regex
 from sqlalchemy import ColumnElement, Connection, Row, func, or_, select
 
-from buoy_server.errors import Missing
+from buoy_server.errors import Malformed, Missing
 from buoy_server.jsonvalues import clean
 from buoy_server.metadata.engine import digest
 from buoy_server.metadata.schema import KEYS, METRIC_DEFS, PROJECTS, RUNS, SERIES
 from buoy_server.query.lineage import Lineage, belongs, lineages_of, needed, needs_of_forks
 
 _IN_MAX = 500
+_FINAL = ("finished", "failed", "killed")
+"""States that a run leaves only by another attempt. A crashed one may be heard of again."""
 
 _T = TypeVar("_T")
 
@@ -110,19 +114,49 @@ def list_projects(connection: Connection) -> list[dict[str, object]]:
     return found
 
 
-def runs_by_id(
-    connection: Connection, project: Project, run_ids: Sequence[str]
-) -> dict[str, tuple[int, int]]:
-    """Id in SQL and start in microseconds of runs, by their run ids; unknown and deleted ones are left out."""
+@dataclass(frozen=True)
+class RunEnds:
+    """A run as series need it: its id in SQL, its start, whether it has ended for good."""
+
+    id: int
+    started_us: int
+    sealed: bool
+
+
+def runs_by_id(connection: Connection, project: Project, run_ids: Sequence[str]) -> dict[str, RunEnds]:
+    """Runs by their run ids; unknown and deleted ones are left out."""
     found = {}
     for part in _parts(list(dict.fromkeys(run_ids))):
-        chosen = select(RUNS.c.run_id, RUNS.c.id, RUNS.c.started_us).where(
+        chosen = select(RUNS.c.run_id, RUNS.c.id, RUNS.c.started_us, RUNS.c.state).where(
             RUNS.c.project == project.id,
             RUNS.c.run_id.in_([clean(run_id) for run_id in part]),
             RUNS.c.deleted_us.is_(None),
         )
-        found.update({row.run_id: (row.id, row.started_us) for row in connection.execute(chosen)})
+        for row in connection.execute(chosen):
+            found[row.run_id] = RunEnds(row.id, row.started_us, row.state in _FINAL)
     return found
+
+
+def keys_matching(connection: Connection, project: Project, pattern: str, *, system: bool) -> dict[str, int]:
+    """Catalogue ids of all keys that a pattern matches somewhere, by name. By RE2, which no pattern keeps busy.
+
+    Raises:
+        Malformed: It is no pattern.
+    """
+    rows = connection.execute(
+        select(KEYS.c.name, KEYS.c.id)
+        .where(KEYS.c.project == project.id, KEYS.c.system == int(system))
+        .order_by(KEYS.c.name)
+    ).all()
+    try:
+        matches = match_substring_regex(
+            pa.array([row.name for row in rows], pa.string()), pattern=clean(pattern)
+        )
+    except pa.ArrowInvalid as error:
+        raise Malformed(
+            "bad_panel", f"The request cannot be used: {pattern!r} is no pattern: {error}."
+        ) from error
+    return {row.name: row.id for row, hit in zip(rows, matches.to_pylist(), strict=True) if hit}
 
 
 def keys_by_name(

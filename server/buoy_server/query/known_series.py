@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Row, select
 
 from buoy_server.jsonvalues import untag
 from buoy_server.metadata.schema import SERIES
-from buoy_server.metrics.selection import REDUCED, Inherited, Selection, SeriesKey
+from buoy_server.metrics.reader import Axis
+from buoy_server.metrics.selection import REDUCED, STEP_MAX, STEP_MIN, Inherited, Selection, SeriesKey
 from buoy_server.query.lineage import Lineage
 
 _IN_MAX = 500
@@ -19,13 +20,35 @@ _IN_MAX = 500
 
 @dataclass(frozen=True)
 class Extent:
-    """A series as a whole. x values are steps or seconds, as the question's axis has it."""
+    """A series as a whole, x as the question's axis has it; `last_*` are those of the newest point."""
 
     n: int
     x_min: float
     x_max: float
+    last_x: float
     last_y: float
     last_us: int
+
+
+PartKey = tuple[int, int, int]
+"""Run, attempt and rank of points."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one attempt has of a series.
+
+    Attributes:
+        n: Points that were stored.
+        cut: Steps from here on do not count.
+        gen: Changes when points came that do not ascend.
+    """
+
+    n: int
+    first_step: int
+    last_step: int
+    cut: int
+    gen: int
 
 
 @dataclass(frozen=True)
@@ -39,6 +62,8 @@ class KnownSeries:
         gen: Changes when earlier points may have changed.
         first: First and last step, first and last time, count and last value, from SQL; exact unless `careful`.
         members: The series of all ranks, if this one stands for them; then only the points tell its extent.
+        parts: What it is made of, by run, attempt and rank.
+        settled: Points up to this step are as they will stay, as long as what is added continues the series.
     """
 
     id: SeriesKey
@@ -50,14 +75,34 @@ class KnownSeries:
     times_us: tuple[int, int]
     last_y: float
     members: tuple[SeriesKey, ...] = ()
+    parts: Mapping[PartKey, Part] = field(default_factory=dict)
+    settled: int = 0
 
-    def extent(self, axis: str, start_us: int) -> Extent:
-        """What SQL says of the whole series on an axis."""
-        if axis == "step":
+    @property
+    def stored(self) -> int:
+        """Points that are stored, superseded ones included."""
+        return sum(part.n for part in self.parts.values())
+
+    def continues(self, old: KnownSeries) -> bool:
+        """Whether nothing up to `old.settled` has changed since, so that what came after it is all there is to read."""
+        at = old.settled
+        for key, part in old.parts.items():
+            now = self.parts.get(key)
+            if now is None or now.gen != part.gen or min(now.cut, at + 1) != min(part.cut, at + 1):
+                return False
+            # New points of a part come behind its last one; behind its cut they do not count.
+            if now.n != part.n and part.last_step < min(at, now.cut - 1):
+                return False
+        return all(part.first_step > at for key, part in self.parts.items() if key not in old.parts)
+
+    def extent(self, axis: Axis) -> Extent:
+        """What SQL says of the whole series on an axis; clocks that went back aside, the newest point is the latest."""
+        if axis.kind == "step":
             low, high = float(self.steps[0]), float(self.steps[1])
         else:
+            start_us = axis.shifts_us[0][1] if axis.shifts_us else 0
             low, high = ((time_us - start_us) / 1e6 for time_us in self.times_us)
-        return Extent(self.n, low, high, self.last_y, self.times_us[1])
+        return Extent(self.n, low, high, high, self.last_y, self.times_us[1])
 
 
 def find_series(
@@ -137,6 +182,7 @@ def _known(series: SeriesKey, rows: Sequence[Row[tuple[object, ...]]], lineage: 
     borrowed = any(row.run != series[0] for row in rows)
     last = max(rows, key=lambda row: (row.last_step, row.attempt))
     value = untag(json.loads(last.last_value))
+    parts = {(row.run, row.attempt, row.rank): _part(series[0], row, lineage) for row in rows}
     is_number = isinstance(value, (int, float))
     return KnownSeries(
         id=series,
@@ -147,7 +193,25 @@ def _known(series: SeriesKey, rows: Sequence[Row[tuple[object, ...]]], lineage: 
         steps=(min(row.first_step for row in rows), last.last_step),
         times_us=(min(row.first_us for row in rows), max(row.last_us for row in rows)),
         last_y=_as_float(value),
+        parts=parts,
+        settled=_last_that_counts(parts.values()),
     )
+
+
+def _part(run: int, row: Row[tuple[object, ...]], lineage: Lineage) -> Part:
+    cuts = [STEP_MAX]
+    if row.run == run:
+        cuts += [limit.step for limit in lineage.limits if limit.attempt == row.attempt]
+    for item in lineage.inherited:
+        if item.source == row.run:
+            cuts.append(item.below)
+            cuts += [limit.step for limit in item.limits if limit.attempt == row.attempt]
+    return Part(row.n, row.first_step, row.last_step, min(cuts), row.gen)
+
+
+def _last_that_counts(parts: Iterable[Part]) -> int:
+    counted = [min(part.last_step, part.cut - 1) for part in parts if part.first_step < part.cut]
+    return max(counted, default=STEP_MIN)
 
 
 def _as_float(value: object) -> float:
@@ -184,6 +248,8 @@ def _joined(series: SeriesKey, members: Sequence[KnownSeries]) -> KnownSeries:
         ),
         last_y=last.last_y,
         members=tuple(sorted(member.id for member in members)),
+        parts={key: part for member in members for key, part in member.parts.items()},
+        settled=min(member.settled for member in members),
     )
 
 

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select, tuple_
 
 from buoy_server.metadata.schema import ATTEMPTS, RUNS, SERIES
 from buoy_server.metrics.selection import STEP_MIN, Inherited, Limit
@@ -62,6 +62,45 @@ def lineages_of(connection: Connection, runs: Iterable[int]) -> dict[int, Lineag
     attempts = _attempts(connection, {*asked, *(parent.run for parent in parents.values())})
     found = {run: lineage(run, attempts, parents) for run in asked}
     return {run: item for run, item in found.items() if item.limits or item.inherited}
+
+
+def process_shifts(
+    connection: Connection, runs: Iterable[int], lineages: Mapping[int, Lineage]
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """For each run pairs of an attempt and what to take off its times, so that they count the time of processes only.
+
+    An attempt begins where the one before ended, that is, at its last point.
+    """
+    sources = {run: [run, *(item.source for item in lineages.get(run, Lineage()).inherited)] for run in runs}
+    every = {source for mine in sources.values() for source in mine}
+    attempts, ends = _attempts(connection, every), _ends(connection, every)
+    found = {}
+    for run, mine in sources.items():
+        spans = sorted(
+            (item.attempt, item.started_us, max(ends.get((source, item.attempt), 0), item.started_us))
+            for source in mine
+            for item in attempts.get(source, ())
+        )
+        before, shifts = 0, []
+        for attempt, begin, end in spans:
+            shifts.append((attempt, begin - before))
+            before += end - begin
+        found[run] = tuple(shifts)
+    return found
+
+
+def _ends(connection: Connection, runs: Iterable[int]) -> dict[tuple[int, int], int]:
+    """When each attempt logged its last point."""
+    wanted = sorted(runs)
+    return {
+        (row.run, row.attempt): row.last_us
+        for begin in range(0, len(wanted), _IN_MAX)
+        for row in connection.execute(
+            select(SERIES.c.run, SERIES.c.attempt, func.max(SERIES.c.last_us).label("last_us"))
+            .where(SERIES.c.run.in_(wanted[begin : begin + _IN_MAX]))
+            .group_by(SERIES.c.run, SERIES.c.attempt)
+        )
+    }
 
 
 def lineage(run: int, attempts: Mapping[int, Sequence[Attempt]], parents: Mapping[int, Parent]) -> Lineage:

@@ -18,8 +18,10 @@ from buoy_server.liveness.watch import MARKS
 from buoy_server.query.bands import BAND
 from buoy_server.query.buckets import EXPONENT_MAX, EXPONENT_MIN, PIXELS_MAX
 from buoy_server.query.history import LIMIT_MAX as HISTORY_LIMIT_MAX
+from buoy_server.query.panel import AXES, COLUMNS, STATISTICS
 from buoy_server.query.runs import LIMIT_MAX as RUNS_LIMIT_MAX
-from buoy_server.query.series import COLUMNS
+from buoy_server.query.smoothing import KINDS
+from buoy_server.web.panel_request import MODES, RUNS_MAX
 
 Schema = dict[str, Any]
 
@@ -394,14 +396,39 @@ HISTORY: Schema = {
 }
 
 _RUN_IDS = _list(TEXT)
+_CHOSEN = _named(
+    "ChosenRuns",
+    "Runs by a filter, as runs:query takes it; without one, all.",
+    _object(
+        {},
+        {
+            "filter": FILTER,
+            "sort": _or_null(_list(_SORT)),
+            "limit": {"type": "integer", "minimum": 0, "maximum": RUNS_MAX},
+        },
+    ),
+)
+_SMOOTH = _named(
+    "Smoothing",
+    "A further column, made from raw points: its kind, its parameter, and for twema the range that it falls off in.",
+    _object({"kind": _one_of(KINDS), "s": FLOAT}, {"R": FLOAT}),
+)
+_GROUP = _named(
+    "Grouping",
+    "One series for all runs with the same values of some columns.",
+    _object({"by": _list(TEXT)}, {"stats": _or_null(_list(_one_of(STATISTICS)))}),
+)
 _PANEL = _named(
     "Panel",
     "Series to draw: all pairs of keys and runs, in at most `px` buckets.",
     _object(
-        {"keys": _list(TEXT), "runs": {"anyOf": [_RUN_IDS, _object({"ids": _RUN_IDS})]}},
+        {
+            "keys": {"anyOf": [_list(TEXT), _object({"re": TEXT})]},
+            "runs": {"anyOf": [_RUN_IDS, _object({"ids": _RUN_IDS}), _CHOSEN]},
+        },
         {
             "id": {"type": "integer", "minimum": 0, "maximum": (1 << 32) - 1},
-            "x": _one_of(("step", "rel", "wall")),
+            "x": {"anyOf": [_one_of(AXES), _object({"key": TEXT})]},
             "exp": _or_null({"type": "integer", "minimum": EXPONENT_MIN, "maximum": EXPONENT_MAX}),
             "px": {"type": "integer", "minimum": 1, "maximum": PIXELS_MAX},
             "range": _or_null(_list(FLOAT, minItems=2, maxItems=2)),
@@ -410,11 +437,18 @@ _PANEL = _named(
             "system": FLAG,
             "ranks": {"anyOf": [_one_of(("all", BAND, *REDUCTIONS)), _list(COUNT), {"type": "null"}]},
             "attempts": _one_of(("latest", "all")),
+            "smooth": _or_null(_SMOOTH),
+            "group": _or_null(_GROUP),
+            "mode": _or_null(_one_of(MODES)),
+            "top": _or_null(_RUN_IDS),
         },
     ),
 )
+_BUDGET = _object({}, {"bytes": {"type": "integer", "minimum": 1}, "series": COUNT})
 SERIES_QUERY = _named(
-    "SeriesQuery", "Panels; docs/format.md has the rest.", _object({"panels": _list(_PANEL)})
+    "SeriesQuery",
+    "Panels; docs/format.md has the rest.",
+    _object({"panels": _list(_PANEL)}, {"budget": _or_null(_BUDGET)}),
 )
 _EXTENT = dict.fromkeys(("last_x", "last_t", "x_min", "x_max"), FLOAT) | {"n_total": COUNT, "last_y": _NUMBER}
 _SERIES = _named(
@@ -423,21 +457,25 @@ _SERIES = _named(
     "mean; raw points have x and y. The rank is null where the panel asked for a reduction over ranks. Buckets of a "
     "band have n, min, max, mean, the ranks that min and max come from (low, high), how many ranks have a finite value "
     "(ranks), how many values are not finite (bad), and the lowest rank that has one (bad_rank). A part that later "
-    "attempts have superseded says of which attempt it was.",
+    "attempts have superseded says of which attempt it was. Of a group the run is the "
+    "list of its values; of a series that cannot be answered run and key are code and reason.",
     _object(
         {
             "run": TEXT,
             "key": TEXT,
             "rank": _or_null(COUNT),
-            "kind": _one_of(("buckets", "raw", "absent", "unchanged")),
+            "kind": _one_of(("buckets", "raw", "absent", "unchanged", "error", "group", "density")),
             "rev": COUNT,
             "gen": INT,
         },
         _EXTENT
-        | {"attempt": COUNT}
-        | {"first_bucket": INT}
-        | dict.fromkeys(("idx", "n", "low", "high", "ranks", "bad", "bad_rank"), _list(COUNT))
-        | dict.fromkeys(("min", "max", "last", "mean", "x", "y"), _list(_NUMBER)),
+        | {"attempt": COUNT, "count": COUNT, "sealed": FLAG, "tail": FLAG}
+        | {"first_bucket": INT, "smooth_state": _list(_NUMBER), "y_range": _list(FLOAT)}
+        | {"grid": _list(_list(COUNT))}
+        | dict.fromkeys(("idx", "n", "segment", "low", "high", "ranks", "bad", "bad_rank"), _list(COUNT))
+        | dict.fromkeys(
+            ("min", "max", "last", "mean", "first", "sumsq", "smooth", "std", "se", "x", "y"), _list(_NUMBER)
+        ),
     ),
 )
 _PANEL_ANSWER = _named(

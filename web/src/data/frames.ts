@@ -31,6 +31,10 @@ const COLUMN_BITS = {
   mean: 4,
   first: 5,
   sumsq: 6,
+  smooth: 7,
+  segment: 8,
+  std: 9,
+  se: 10,
   low: 24,
   high: 25,
   ranks: 26,
@@ -38,7 +42,7 @@ const COLUMN_BITS = {
   bad_rank: 28,
 } as const;
 export type ColumnName = keyof typeof COLUMN_BITS;
-const WHOLE: ReadonlySet<string> = new Set(["n", "low", "high", "ranks", "bad", "bad_rank"]);
+const WHOLE: ReadonlySet<string> = new Set(["n", "segment", "low", "high", "ranks", "bad", "bad_rank"]);
 /** Stands for the rank of a series that is made of all of them. */
 export const ALL_RANKS = 0xffffffff;
 
@@ -49,7 +53,8 @@ const ENTRY_BYTES = 128;
 const FLAG_END = 0x8000;
 /** In a column mask: bucket i is `first + i` and no index column is sent. */
 const MASK_DENSE = 0x80000000;
-const KINDS = ["unchanged", "buckets", "raw", "absent", "error"] as const;
+const KINDS = ["unchanged", "buckets", "raw", "absent", "error", "group", "density"] as const;
+const FLAGS = { sealed: 1, tail: 2 } as const;
 
 /** A column's value i is `base + values[i]`. */
 export interface Column {
@@ -73,21 +78,47 @@ interface Entry {
   readonly xMax: number;
   /** 0 for the run's curve; else what later attempts have superseded of that attempt, counted from 1. */
   readonly attempt: number;
+  /** These rows replace what is held from the first one on; see tail.ts. */
+  readonly tail: boolean;
+  /** Of a group its runs, of a density its series; with a key as x the points whose x is of an earlier step. */
+  readonly count: number;
+  /** Where a smoothing stands left of the first row: weighted sum and weights. */
+  readonly smoothState: readonly [number, number];
+}
+
+interface BucketRows {
+  /** Bucket i covers [b·2^exp, (b+1)·2^exp) with b = first + idx[i], or first + i when idx is null (dense). */
+  readonly exp: number;
+  readonly first: number;
+  readonly idx: Uint32Array | null;
+  readonly rows: number;
+  readonly columns: Readonly<Partial<Record<ColumnName, Column>>>;
 }
 
 export type Series = Entry &
   (
     | { readonly kind: "unchanged" | "absent" | "error" }
-    | { readonly kind: "raw"; readonly x: Float64Array; readonly y: Float64Array }
     | {
-        readonly kind: "buckets";
-        /** Bucket i covers [b·2^exp, (b+1)·2^exp) with b = first + idx[i], or first + i when idx is null (dense). */
+        readonly kind: "raw";
+        readonly x: Float64Array;
+        readonly y: Float64Array;
+        readonly smooth: Float64Array | null;
+        /** Number of the piece that each point is in, where x falls; null when there is one only. */
+        readonly segment: Uint32Array | null;
+      }
+    | {
+        readonly kind: "density";
         readonly exp: number;
         readonly first: number;
-        readonly idx: Uint32Array | null;
-        readonly rows: number;
-        readonly columns: Readonly<Partial<Record<ColumnName, Column>>>;
+        /** Column i is bucket first + i; its cells, the lowest first, are counts[i * cells ...]. */
+        readonly columns: number;
+        readonly cells: number;
+        readonly counts: Uint16Array;
+        readonly yRange: readonly [number, number];
       }
+    | (BucketRows & { readonly kind: "buckets" })
+    /** Runs as one; `run` is the JSON list of what they have in common. Columns are over the runs. */
+    | (BucketRows & { readonly kind: "group" })
   );
 
 export interface Frame {
@@ -157,7 +188,8 @@ function decodeEntry(view: DataView, at: number, parts: Parts): Series {
   const entry: Entry = {
     run: string(at),
     key: string(at + 4),
-    sealed: view.getUint8(at + 10) !== 0,
+    sealed: (view.getUint8(at + 10) & FLAGS.sealed) !== 0,
+    tail: (view.getUint8(at + 10) & FLAGS.tail) !== 0,
     gen: view.getInt32(at + 12, true),
     rev: Number(view.getBigUint64(at + 16, true)),
     rank: view.getUint32(at + 44, true),
@@ -168,22 +200,42 @@ function decodeEntry(view: DataView, at: number, parts: Parts): Series {
     xMin: f64(88),
     xMax: f64(96),
     attempt: view.getUint32(at + 104, true),
+    count: view.getUint32(at + 108, true),
+    smoothState: [f64(112), f64(120)],
   };
   const kind = KINDS[view.getUint8(at + 8)] ?? "absent";
   const rows = view.getUint32(at + 32, true);
   const start = parts.payload + view.getUint32(at + 40, true);
-  if (kind === "raw") {
-    const [x, y] = [0, 1].map((i) =>
-      column(view.buffer, Float64Array, start + i * rows * 8, rows, parts.end),
-    );
-    return { ...entry, kind, x: x!, y: y! };
-  }
-  if (kind !== "buckets") return { ...entry, kind };
+  if (kind === "raw") return { ...entry, kind, ...rawColumns(view, at, start, rows, parts.end) };
   const first = Number(view.getBigInt64(at + 24, true));
+  if (kind === "density") {
+    const cells = view.getUint32(at + 36, true);
+    const counts = column(view.buffer, Uint16Array, start, rows * cells, parts.end);
+    const yRange = [f64(112), f64(120)] as const;
+    return { ...entry, kind, exp: parts.exp, first, columns: rows, cells, counts, yRange };
+  }
+  if (kind !== "buckets" && kind !== "group") return { ...entry, kind };
   return { ...entry, kind, exp: parts.exp, first, rows, ...bucketColumns(view, at, start, rows, parts.end) };
 }
 
-type BucketParts = Pick<Extract<Series, { kind: "buckets" }>, "idx" | "columns">;
+type RawParts = Pick<Extract<Series, { kind: "raw" }>, "x" | "y" | "smooth" | "segment">;
+
+function rawColumns(view: DataView, at: number, start: number, rows: number, end: number): RawParts {
+  const mask = view.getUint32(at + 36, true);
+  const place = (i: number): number => start + i * rows * 8;
+  const numbers = (i: number): Float64Array => column(view.buffer, Float64Array, place(i), rows, end);
+  const has = (name: ColumnName): boolean => (mask & (1 << COLUMN_BITS[name])) !== 0;
+  return {
+    x: numbers(0),
+    y: numbers(1),
+    smooth: has("smooth") ? numbers(2) : null,
+    segment: has("segment")
+      ? column(view.buffer, Uint32Array, place(has("smooth") ? 3 : 2), rows, end)
+      : null,
+  };
+}
+
+type BucketParts = Pick<BucketRows, "idx" | "columns">;
 
 function bucketColumns(view: DataView, at: number, start: number, rows: number, end: number): BucketParts {
   const mask = view.getUint32(at + 36, true);
