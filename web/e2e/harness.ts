@@ -32,8 +32,12 @@ function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
 }
 
 /** Starts the server process and waits for its `ready:` line. */
-async function spawnServer(folder: string, port: number): Promise<{ child: ChildProcess; ready: URL }> {
-  const args = ["-m", "buoy_server", "--port", String(port), "--data-dir", join(folder, "data")];
+async function spawnServer(
+  folder: string,
+  port: number,
+  options: readonly string[],
+): Promise<{ child: ChildProcess; ready: URL }> {
+  const args = ["-m", "buoy_server", "--port", String(port), "--data-dir", join(folder, "data"), ...options];
   const child = spawn(PYTHON, args, {
     cwd: folder,
     env: environment(folder),
@@ -56,19 +60,22 @@ export class Server {
   readonly token: string;
   private child: ChildProcess;
   private readonly folder: string;
+  private readonly options: readonly string[];
   private readonly loggers: Logger[] = [];
 
-  private constructor(child: ChildProcess, folder: string, ready: URL) {
+  private constructor(child: ChildProcess, folder: string, ready: URL, options: readonly string[]) {
+    this.options = options;
     this.child = child;
     this.folder = folder;
     this.base = ready.origin;
     this.token = ready.searchParams.get("token") ?? "";
   }
 
-  static async start(): Promise<Server> {
+  /** `options` are more of the server's own. */
+  static async start(...options: string[]): Promise<Server> {
     const folder = await mkdtemp(join(tmpdir(), "buoy-e2e-"));
-    const { child, ready } = await spawnServer(folder, 0);
-    return new Server(child, folder, ready);
+    const { child, ready } = await spawnServer(folder, 0, options);
+    return new Server(child, folder, ready, options);
   }
 
   /** Ends the process; its folder and address wait for `resume`. */
@@ -78,7 +85,7 @@ export class Server {
   }
 
   async resume(): Promise<void> {
-    this.child = (await spawnServer(this.folder, Number(new URL(this.base).port))).child;
+    this.child = (await spawnServer(this.folder, Number(new URL(this.base).port), this.options)).child;
   }
 
   /** The address that lets a browser in and goes on to `path`. */

@@ -129,6 +129,13 @@ export function duration(seconds: number): string {
     .join(" ");
 }
 
+/** A number of bytes in the largest unit that leaves a digit before the point; a dash for none. */
+export function bytes(v: number): string {
+  if (v <= 0) return "–";
+  const power = Math.min(4, Math.floor(Math.log2(v) / 10));
+  return `${number(v / 1024 ** power, 3)} ${["B", "KiB", "MiB", "GiB", "TiB"][power]}`;
+}
+
 /** How long ago something was, in one unit: ages are read, not measured. */
 export function ago(seconds: number): string {
   if (seconds < 1) return t.ago.now;

@@ -235,7 +235,6 @@ export const t = {
     config: "Config",
     summary: "Summary",
     about: "About",
-    writers: "Processes",
     attempts: "Attempts",
     machines: "Machines",
     key: "Key",
@@ -259,7 +258,6 @@ export const t = {
     },
     forkedAt: (step: string) => `at step ${step}`,
     rank: "Rank",
-    localRank: "Local rank",
     pid: "Process id",
     state: "State",
     lastStep: "Last step",
@@ -270,6 +268,33 @@ export const t = {
     ended: "Ended",
     seen: "Last heard of",
     missing: "missing",
+    waiting: (records: string) => `${records} records to upload`,
+    moreHosts: (n: number) => `and ${n} more`,
+  },
+
+  writers: {
+    title: "Processes",
+    rank: "Rank",
+    attempt: "Attempt",
+    state: "State",
+    lastStep: "Last step",
+    lastRow: "Last logged",
+    seen: "Last seen",
+    backlog: "Backlog",
+    dropped: "Dropped",
+    node: "Node",
+    pid: "Process id",
+    marks: { dead: "died", lost: "lost", stopped: "stopped", lagging: "lagging" },
+    why: {
+      dead: "It ended badly while other ranks went on.",
+      lost: "Nothing is heard of its machine.",
+      stopped: "It logs nothing while other ranks go on.",
+      lagging: "Its steps take much longer than those of the other ranks.",
+    },
+    sum: (count: string, n: number, nodes: number, states: string[], marks: string[]) =>
+      `${count} ${many(n, "process", "processes")} on ${nodes} ${many(nodes, "node", "nodes")}: ` +
+      states.join(", ") +
+      (marks.length > 0 ? `. In trouble: ${marks.join(", ")}.` : "."),
   },
 
   events: {
@@ -292,6 +317,8 @@ export const t = {
     dropped: (n: number, records: string) =>
       `${records} ${many(n, "row was", "rows were")} dropped: there was no room for ${many(n, "it", "them")} on the disk.`,
     more: "What happened",
+    which: "Which",
+    ranks: (marks: string[]) => `Ranks in trouble: ${marks.join(", ")}.`,
     silent: (host: string, since: string | null) =>
       `Nothing has been heard of machine ${host || "?"}${since === null ? "" : ` since ${since}`}. ` +
       "Its processes count as crashed until it is back.",

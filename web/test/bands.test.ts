@@ -103,7 +103,7 @@ describe("ranks of a run", () => {
   it("are machines in system charts, where there are several", () => {
     const machine = (host: string, rank: number, attempt = 1): Machine => ({
       ...{ host, rank, attempt },
-      ...{ seen_us: 1, missing_us: null },
+      ...{ seen_us: 1, missing_us: null, backlog_records: 0 },
     });
     const line = plan([{ ...band, rank: 8 }], "rel").lines[0];
     if (line === undefined) throw new Error("no line");

@@ -33,6 +33,7 @@ describe("what is said above the tabs", () => {
       rank: 0,
       seen_us: 1,
       missing_us: missing,
+      backlog_records: 0,
     });
     const machines = [machine("old", 1, 5), machine("a", 2, 5), machine("b", 2, null)];
     const attempts = [1, 2].map((attempt) => ({

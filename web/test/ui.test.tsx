@@ -114,10 +114,17 @@ describe("overview", () => {
           started_us: null,
           ended_us: null,
           records_dropped: 7,
+          attempt: 2,
+          logged_us: 1e15,
+          seen_us: null,
+          backlog_bytes: 1536,
+          mark: "lost",
         },
       ],
       stop: { requested_us: 1e15, via: "cli", by: "ada@laptop", open: false },
-      machines: [{ host: "node7", attempt: 2, rank: 0, seen_us: 1e15, missing_us: 1.1e15 }],
+      machines: [
+        { host: "node7", attempt: 2, rank: 0, seen_us: 1e15, missing_us: 1.1e15, backlog_records: 1234 },
+      ],
       gaps: [],
       events: [],
     };

@@ -30,6 +30,8 @@ export interface RunColumns {
   columns: Record<string, Json[]>;
 }
 
+export type Mark = "dead" | "lost" | "stopped" | "lagging";
+
 export interface Writer {
   id: string;
   rank: number | null;
@@ -43,6 +45,15 @@ export interface Writer {
   started_us: number | null;
   ended_us: number | null;
   records_dropped: number | null;
+  attempt: number;
+  /** Time of its newest row, by its own clock. */
+  logged_us: number | null;
+  /** When the server last heard of it, by the server's clock. */
+  seen_us: number | null;
+  /** What it has handed over on its machine and has not arrived. */
+  backlog_bytes: number;
+  /** Why its rank is in trouble, among the others of its attempt. */
+  mark: Mark | null;
 }
 
 export interface Attempt {
@@ -86,6 +97,8 @@ export interface Machine {
   rank: number | null;
   seen_us: number | null;
   missing_us: number | null;
+  /** Records in its log that have not arrived. */
+  backlog_records: number;
 }
 
 export interface Run {

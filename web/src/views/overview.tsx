@@ -1,6 +1,6 @@
 /** Overview of a run: what went in (config), what came out (summary), and the facts around it. */
 import type { ComponentChildren, JSX } from "preact";
-import type { Run, Writer } from "../data/types.ts";
+import type { Run } from "../data/types.ts";
 import { show } from "../data/values.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
@@ -8,9 +8,11 @@ import { routeHref } from "../state/router.ts";
 import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
 import { Parts, partsOf } from "../ui/parts.tsx";
+import { RowWindow } from "../ui/row-window.tsx";
 import { Tree } from "../ui/tree.tsx";
 import styles from "./overview.module.css";
 import { lasted } from "./runs.tsx";
+import { Writers } from "./writers.tsx";
 
 const text = t.overview;
 
@@ -68,8 +70,12 @@ function Fact({ name, children }: { name: string; children: ComponentChildren })
 /** Nothing, for a moment that has not come: facts without a value are left out. */
 const when = (us: number | null): string | null => (us === null ? null : format.moment(us));
 
+const HOSTS_MAX = 8;
+
 function hosts(run: Run): string {
-  return [...new Set(run.writers.flatMap((w) => (w.host === null ? [] : [w.host])))].join(", ");
+  const names = [...new Set(run.writers.flatMap((w) => (w.host === null ? [] : [w.host])))];
+  const more = names.length - HOSTS_MAX;
+  return names.slice(0, HOSTS_MAX).join(", ") + (more > 0 ? ` ${text.moreHosts(more)}` : "");
 }
 
 function Fork({ run, from }: { run: Run; from: { run: string; step: number } }): JSX.Element {
@@ -116,56 +122,6 @@ function About({ run }: { run: Run }): JSX.Element {
   );
 }
 
-function WriterRow({ writer }: { writer: Writer }): JSX.Element {
-  const whole = (n: number | null): string => (n === null ? "–" : format.count(n));
-  return (
-    <tr>
-      <td class="num">{whole(writer.rank)}</td>
-      <td>
-        <DayMark state={writer.state} /> {t.states[writer.state] ?? writer.state}
-      </td>
-      <td class="num">{whole(writer.last_step)}</td>
-      <td class="num">{writer.pid === null ? "–" : String(writer.pid)}</td>
-      <td>{writer.host ?? "–"}</td>
-      {/* Lost records are the one number here that must not be overlooked. */}
-      <td class={writer.records_dropped ? styles.bad : "num"}>{whole(writer.records_dropped)}</td>
-    </tr>
-  );
-}
-
-function Writers({ run }: { run: Run }): JSX.Element {
-  const writers = run.writers.toSorted((a, b) => (a.rank ?? 0) - (b.rank ?? 0));
-  return (
-    <div class={styles.scroll}>
-      <table class={`${styles.wide} ${styles.numbered}`}>
-        <thead>
-          <tr>
-            <th scope="col" class="num">
-              {text.rank}
-            </th>
-            <th scope="col">{text.state}</th>
-            <th scope="col" class="num">
-              {text.lastStep}
-            </th>
-            <th scope="col" class="num">
-              {text.pid}
-            </th>
-            <th scope="col">{text.host}</th>
-            <th scope="col" class="num">
-              {text.dropped}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {writers.map((writer) => (
-            <WriterRow key={writer.id} writer={writer} />
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
-
 function Attempts({ run }: { run: Run }): JSX.Element {
   return (
     <table class={`${styles.wide} ${styles.numbered}`}>
@@ -195,30 +151,38 @@ function Attempts({ run }: { run: Run }): JSX.Element {
 
 function Machines({ run }: { run: Run }): JSX.Element {
   return (
-    <table class={styles.wide}>
-      <thead>
-        <tr>
-          <th scope="col">{text.host}</th>
-          <th scope="col" class="num">
-            {text.attempt}
-          </th>
-          <th scope="col">{text.seen}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {run.machines.map((machine, i) => (
+    <RowWindow
+      rows={run.machines.length}
+      label={text.machines}
+      table={styles.wide}
+      whole={24}
+      head={
+        <thead>
+          <tr>
+            <th scope="col">{text.host}</th>
+            <th scope="col" class="num">
+              {text.attempt}
+            </th>
+            <th scope="col">{text.seen}</th>
+          </tr>
+        </thead>
+      }
+    >
+      {(first, end) =>
+        run.machines.slice(first, end).map((machine, i) => (
           // A host may have several streams in an attempt; their order does not change.
-          <tr key={`${machine.attempt} ${machine.host} ${i}`}>
+          <tr key={`${machine.attempt} ${machine.host} ${first + i}`}>
             <td>{machine.host || "–"}</td>
             <td class="num">{machine.attempt}</td>
             <td class={machine.missing_us === null ? "" : styles.silent}>
               {machine.seen_us === null ? "–" : format.moment(machine.seen_us)}
               {machine.missing_us !== null && ` · ${text.missing}`}
+              {machine.backlog_records > 0 && ` · ${text.waiting(format.count(machine.backlog_records))}`}
             </td>
           </tr>
-        ))}
-      </tbody>
-    </table>
+        ))
+      }
+    </RowWindow>
   );
 }
 
@@ -236,14 +200,16 @@ export function Overview({ run }: { run: Run }): JSX.Element {
         <Section title={text.about}>
           <About run={run} />
         </Section>
-        <Section title={text.writers}>
-          <Writers run={run} />
-        </Section>
         <Section title={text.machines}>
           <Machines run={run} />
         </Section>
         <Section title={text.attempts}>
           <Attempts run={run} />
+        </Section>
+      </div>
+      <div class={styles.whole}>
+        <Section title={t.writers.title}>
+          <Writers run={run} />
         </Section>
       </div>
     </div>

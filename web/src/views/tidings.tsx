@@ -9,6 +9,7 @@ import { withQuery } from "../state/router.ts";
 import type { RunPage } from "../state/run.ts";
 import { t } from "../strings.ts";
 import styles from "./tidings.module.css";
+import { marked } from "./writers.tsx";
 
 const text = t.tidings;
 
@@ -43,6 +44,8 @@ function Tiding({ level, children }: { level: "warn" | "error"; children: Compon
 
 export function Tidings({ run, page }: { run: Run; page: RunPage }): JSX.Element {
   const lost = losses(run);
+  // Of a missing machine its own line tells.
+  const troubled = run.state === "running" ? marked(run.writers).filter(([mark]) => mark !== "lost") : [];
   const error = page.deedError.value;
   const stopping = run.stop?.open === true ? run.stop : null;
   return (
@@ -58,6 +61,12 @@ export function Tidings({ run, page }: { run: Run; page: RunPage }): JSX.Element
           {text.silent(machine.host, machine.seen_us === null ? null : format.moment(machine.seen_us))}
         </Tiding>
       ))}
+      {troubled.length > 0 && (
+        <Tiding level={troubled.some(([mark]) => mark === "dead") ? "error" : "warn"}>
+          {text.ranks(troubled.map(([mark, n]) => `${format.count(n)} ${t.writers.marks[mark]}`))}{" "}
+          <a href={withQuery({ tab: "overview", range: null })}>{text.which}</a>
+        </Tiding>
+      )}
       {stopping !== null && (
         <Tiding level="warn">
           {text.stopping(
