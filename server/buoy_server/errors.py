@@ -39,6 +39,10 @@ class Conflict(Refused):
     """The request does not fit the present state; the details say what would."""
 
 
+class Stale(Refused):
+    """What is to be changed is no longer what the client has seen."""
+
+
 class TooLarge(Refused):
     """The request, or what it unpacks to, is larger than the server takes at once."""
 

@@ -19,11 +19,14 @@ COMMENT_S = 15.0
 
 @dataclass
 class Nudge:
-    """What changed in a project since the last nudge: its revision, and for each run (revision, bits)."""
+    """What changed in a project since the last nudge: its revision, for each run (revision, bits), for each view
+    (revision, who).
+    """
 
     project: str
     rev: int = 0
     runs: dict[str, tuple[int, int]] = field(default_factory=dict)
+    views: dict[str, tuple[int, str]] = field(default_factory=dict)
 
     def add(self, run: str, rev: int, bits: int) -> None:
         """Joins one more change."""
@@ -44,6 +47,14 @@ class Subscription:
         """Notes a change."""
         if self.project in (None, project):
             self.pending.setdefault(project, Nudge(project)).add(run, rev, bits)
+            self.wake.set()
+
+    def add_view(self, project: str, view: str, rev: int, by: str) -> None:
+        """Notes a change of a view."""
+        if self.project in (None, project):
+            nudge = self.pending.setdefault(project, Nudge(project))
+            nudge.rev = max(nudge.rev, rev)
+            nudge.views[view] = rev, by
             self.wake.set()
 
     def take(self) -> list[Nudge]:
@@ -69,6 +80,11 @@ class Broadcaster:
         """Notes that a run changed. Returns at once."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._publish, project, run, rev, bits)
+
+    def publish_view(self, project: str, view: str, rev: int, by: str) -> None:
+        """Notes that a view changed. Returns at once."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._publish_view, project, view, rev, by)
 
     def close(self) -> None:
         """Ends all listening, so that the server can stop."""
@@ -111,6 +127,10 @@ class Broadcaster:
     def _publish(self, project: str, run: str, rev: int, bits: int) -> None:
         for subscription in self._subscriptions:
             subscription.add(project, run, rev, bits)
+
+    def _publish_view(self, project: str, view: str, rev: int, by: str) -> None:
+        for subscription in self._subscriptions:
+            subscription.add_view(project, view, rev, by)
 
     def _close(self) -> None:
         self._closed = True

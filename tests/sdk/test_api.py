@@ -139,6 +139,38 @@ def test_runs_by_filter_and_order() -> None:
 
 
 @pytest.mark.usefixtures("online")
+def test_a_run_is_changed_from_a_script() -> None:
+    with buoy.init(project="edited", name="first", tags=["a"], config={"lr": 0.1}) as run:
+        run.log({"loss": 1})
+    found = arrived(run.path)
+    found.name, found.notes = "second", "why"
+    found.tags.append("b")
+    found.config["reviewed"] = True
+    found.update()
+    again = Api().run(run.path)
+    assert (again.name, again.notes, again.tags) == ("second", "why", ["a", "b"])
+    assert again.config == {"lr": 0.1, "reviewed": True}
+    # A run of a list knows little; what is set on it stays when the rest is fetched.
+    (listed,) = Api().runs("edited")
+    listed.tags = ["c"]
+    listed.group = "g"
+    assert listed.config["lr"] == 0.1
+    listed.update()
+    assert (Api().run(run.path).tags, Api().run(run.path).group) == (["c"], "g")
+    listed.archive()
+    assert len(Api().runs("edited")) == 0
+    assert [run.archived for run in Api().runs("edited", "archived:true")] == [True]
+    listed.unarchive()
+    assert len(Api().runs("edited")) == 1
+    del found.config["lr"]
+    with pytest.raises(UsageError, match="lr"):
+        found.update()
+    listed.name = ""
+    with pytest.raises(CommError, match="name is empty"):
+        listed.update()
+
+
+@pytest.mark.usefixtures("online")
 def test_troubles_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CommError, match="404"):
         Api().run("nobody/nothing/here")

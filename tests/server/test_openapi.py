@@ -193,6 +193,33 @@ def test_heartbeats_and_stops_fit(server: ServerProcess, description: dict[str, 
         check(description, "/api/v1/heartbeat", server.client.post("/api/v1/heartbeat", json=body))
 
 
+def test_changes_fit(server: ServerProcess, description: dict[str, Any], project: str) -> None:
+    route = "/api/v1/p/{project}/runs/{run}"
+    for body in ({"notes": "n", "tags": ["a"], "config": {"new": {"$float": "nan"}}}, {"name": 3}):
+        check(description, route, server.client.patch(route.format(project=project, run="r1"), json=body))
+    stale = server.client.patch(
+        route.format(project=project, run="r1"), json={"notes": "x"}, headers={"If-Match": '"old"'}
+    )
+    assert stale.status_code == 412
+    check(description, route, stale)
+    route = "/api/v1/p/{project}/runs:batch"
+    path = route.format(project=project)
+    tagged = server.client.post(path, json={"do": "tag", "runs": ["r1", "none"], "tags": ["b"]})
+    check(description, route, tagged)
+    check(description, route, server.client.post(path, json={"do": "undo", "undo": tagged.json()["undo"]}))
+    check(description, route, server.client.post(path, json={"do": "explode"}))
+    route, listed = "/api/v1/p/{project}/views/{view}", "/api/v1/p/{project}/views"
+    path = route.format(project=project, view="main")
+    wish = {"name": "Main", "content": {"schema": 1, "more": [1]}, "by": "ada"}
+    for body in (wish, {"name": "Main"}):
+        check(description, route, server.client.put(path, json=body))
+    check(description, route, server.client.put(path, json=wish, headers={"If-None-Match": "*"}))
+    check(description, route, server.client.get(path))
+    check(description, listed, server.client.get(listed.format(project=project)))
+    check(description, route, server.client.delete(path))
+    check(description, route, server.client.get(path))
+
+
 def test_uploads_fit(server: ServerProcess, description: dict[str, Any]) -> None:
     stream = Stream("late", project="openapi")
     stream.add_gap(1)
@@ -204,7 +231,7 @@ def test_uploads_fit(server: ServerProcess, description: dict[str, Any]) -> None
 def test_without_a_token_the_answers_fit(server: ServerProcess, description: dict[str, Any]) -> None:
     with httpx.Client(base_url=server.url, trust_env=False) as client:
         for route, methods in description["paths"].items():
-            path = route.format(project="a:b", run="r", stream="0" * 32)
+            path = route.format(project="a:b", run="r", stream="0" * 32, view="v")
             for method in methods:
                 for headers in ({}, {"Authorization": "Bearer wrong"}):
                     check(description, route, client.request(method, path, headers=headers))

@@ -210,11 +210,13 @@ def test_keys(server: ServerProcess) -> None:
     writers[1].log([(9, {"loss": 1.0})])
     writers[0].log([(0, {"cpu": 1.0})], system=True)
     define(writers[0], name="acc/*", step_metric="epoch")
+    define(writers[0], name="lo*", goal=v1.GOAL_MINIMIZE)
     send(server, stream)
     path = f"/api/v1/p/local:{stream.info.project}/keys"
     found = {item["key"]: item for item in server.client.get(path, params={"run": "r"}).json()["keys"]}
     assert found["loss"] == {
         "key": "loss", "kind": "scalar", "runs": 1, "ranks": [0, 1], "n": 6, "last_step": 9, "step_metric": None,
+        "goal": "minimize",
     }  # fmt: skip
     assert (found["note"]["kind"], found["note"]["n"]) == ("text", 5)
     assert (found["cpu"]["kind"], found["cpu"]["last_step"]) == ("system", None)
@@ -224,6 +226,10 @@ def test_keys(server: ServerProcess) -> None:
     writers[0].log([(10, {"new": 1})])
     send(server, stream)
     assert [item["key"] for item in server.client.get(path, params={"since": rev}).json()["keys"]] == ["new"]
+    found_by = {
+        text: server.client.get(path, params={"q": text}).json()["keys"] for text in ("OS", "A", "zz", "%")
+    }
+    assert [[item["key"] for item in keys] for keys in found_by.values()] == [["loss"], ["acc/a"], [], []]
     kinds = server.client.get(path, params={"kind": "system"}).json()["keys"]
     assert [item["key"] for item in kinds] == ["cpu"]
     assert server.client.get(path, params={"kind": "video"}).status_code == 400

@@ -44,6 +44,10 @@ class Http:
         """The decoded answer to a POST; raises like `get`."""
         return self._ask(path, json.dumps(body).encode())
 
+    def patch(self, path: str, body: object) -> Any:
+        """The decoded answer to a PATCH; raises like `get`."""
+        return self._ask(path, json.dumps(body).encode(), method="PATCH")
+
     def delete(self, path: str, **query: object) -> Any:
         """The decoded answer to a DELETE; takes what `get` takes, and raises like it."""
         return self._ask(_with(path, query), None, method="DELETE")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import getpass
 import os
 import platform
@@ -19,6 +20,8 @@ from buoy.errors import UsageError
 
 COLUMNS = ("name", "state", "created_us", "tags", "notes", "group", "job_type")
 """What a list of runs brings along."""
+
+_EDITABLE = ("name", "notes", "tags", "group", "job_type", "archived", "config")
 
 _WHO_MAX = 200
 
@@ -39,6 +42,8 @@ class Values(dict[str, Any]):
 class Run:
     """A run on the server, as it was when it was loaded; `load(force=True)` brings it up to date.
 
+    What is set here is on the server after `update()`.
+
     Attributes:
         entity: owner of the project.
         project: the project.
@@ -52,15 +57,74 @@ class Run:
         self.entity = entity
         self.project = project
         self.id = run_id
-        self._known = dict(known or {})
         self._loaded = False
+        self._take(known or {})
 
     def load(self, force: bool = False) -> Run:
         """Fetches everything about the run that is not history."""
         if force or not self._loaded:
-            self._known = self._http.get(self._address)
+            mine = {} if force else self._changed()
+            self._take(self._http.get(self._address))
+            self._known |= mine
             self._loaded = True
         return self
+
+    def _take(self, known: Mapping[str, Any]) -> None:
+        """What the server says, and a copy that tells later what was changed here."""
+        self._known = dict(known)
+        self._before = copy.deepcopy({name: known[name] for name in _EDITABLE if name in known})
+
+    def _changed(self) -> dict[str, Any]:
+        """What was changed here and is not on the server."""
+        return {
+            name: self._known[name]
+            for name in _EDITABLE
+            if name in self._known and (name not in self._before or self._known[name] != self._before[name])
+        }
+
+    def update(self) -> Run:
+        """Sends what was changed here: name, notes, tags, group, job_type, archived, and values of the config.
+
+            run.name, run.notes = "baseline", "warm-up doubled"
+            run.tags.append("paper")
+            run.config["reviewed"] = True
+            run.update()
+
+        Of two changes of a field the later one counts, also beside what the run's own processes say.
+
+        Raises:
+            UsageError: a key of the config was removed; keys can be set only.
+            CommError: there is no such run, a value cannot be used, or the server cannot be reached.
+        """
+        changes = self._changed()
+        if "config" in changes:
+            before = self._before.get("config", {})
+            if gone := before.keys() - changes["config"].keys():
+                raise UsageError(f"update: config[{sorted(gone)[0]!r}] cannot be removed, only set")
+            changes["config"] = {
+                key: value
+                for key, value in changes["config"].items()
+                if key not in before or before[key] != value
+            }
+        if changes:
+            self._take(self._http.patch(self._address, changes))
+            self._loaded = True
+        return self
+
+    def archive(self) -> Run:
+        """Leaves the run out of lists that do not ask for archived runs; `unarchive()` brings it back."""
+        self._known["archived"] = True
+        return self.update()
+
+    def unarchive(self) -> Run:
+        """Shows the run in lists again."""
+        self._known["archived"] = False
+        return self.update()
+
+    @property
+    def archived(self) -> bool:
+        """Whether lists leave the run out."""
+        return bool(self._get("archived"))
 
     @property
     def _address(self) -> str:
@@ -80,6 +144,12 @@ class Run:
         """For people."""
         return self._get("name") or self.id
 
+    @name.setter
+    def name(self, value: str) -> None:
+        self._known["name"] = value
+
+    display_name = name
+
     @property
     def state(self) -> str:
         """running, finished, failed, killed or crashed."""
@@ -92,23 +162,41 @@ class Run:
 
     @property
     def tags(self) -> list[str]:
-        """Labels."""
-        return list(self._get("tags") or ())
+        """Labels; a list that can be changed, for `update()` to send."""
+        if self._get("tags") is None:
+            self._known["tags"] = []
+        return self._known["tags"]  # type: ignore[no-any-return]
+
+    @tags.setter
+    def tags(self, value: Sequence[str]) -> None:
+        self._known["tags"] = list(value)
 
     @property
     def notes(self) -> str:
         """Free text."""
         return self._get("notes") or ""
 
+    @notes.setter
+    def notes(self, value: str) -> None:
+        self._known["notes"] = value
+
     @property
     def group(self) -> str:
         """Runs that belong together."""
         return self._get("group") or ""
 
+    @group.setter
+    def group(self, value: str) -> None:
+        self._known["group"] = value
+
     @property
     def job_type(self) -> str:
         """train, eval, and so on."""
         return self._get("job_type") or ""
+
+    @job_type.setter
+    def job_type(self, value: str) -> None:
+        self._known["job_type"] = value
 
     @property
     def created_at(self) -> str:
@@ -118,7 +206,7 @@ class Run:
 
     @property
     def config(self) -> dict[str, Any]:
-        """The configuration."""
+        """The configuration; values that are set here are for `update()` to send."""
         return self.load()._known["config"]  # type: ignore[no-any-return]
 
     @property

@@ -9,6 +9,7 @@ from typing import Any
 from buoy_core.format import KIND_DATA, KIND_GAP, KIND_TABLES
 from buoy_proto import v1
 
+from buoy_server.editing.fields import Said
 from buoy_server.errors import Conflict, Malformed
 from buoy_server.ingest.body import Block
 from buoy_server.jsonvalues import clean, dumps, from_json
@@ -65,7 +66,8 @@ class Changes:
     writers: dict[str, dict[str, object]] = field(default_factory=dict)
     ended: dict[str, dict[str, object]] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
-    run: dict[str, object] = field(default_factory=dict)
+    run: dict[str, Said] = field(default_factory=dict)
+    block_us: int = 0
     metadata: dict[str, object] = field(default_factory=dict)
     config: list[JsonUpdate] = field(default_factory=list)
     summary: list[JsonUpdate] = field(default_factory=list)
@@ -113,7 +115,8 @@ def fold(fresh: list[Fresh], next_seq: int, known: Mapping[str, Mapping[int, str
     changes = Changes(next_seq=next_seq)
     for item in fresh:
         header = item.block.header
-        changes.last_us = max(changes.last_us, min(header.time_us, _INT64_MAX))
+        changes.block_us = min(header.time_us, _INT64_MAX)
+        changes.last_us = max(changes.last_us, changes.block_us)
         if header.kind == KIND_GAP:
             _fold_gap(changes, item)
             continue
@@ -162,10 +165,10 @@ def _fold_gap(changes: Changes, item: Fresh) -> None:
 
 def _fold_stream_start(changes: Changes, _seq: int, start: v1.StreamStart) -> None:
     changes.start = start
-    _fold_run_info(changes, start.run)
+    _fold_run_info(changes, start.run, start.time_unix_us)
 
 
-def _fold_run_info(changes: Changes, info: v1.RunInfo) -> None:
+def _fold_run_info(changes: Changes, info: v1.RunInfo, time_us: int) -> None:
     given = {
         "name": clean(info.name),
         "notes": clean(info.notes),
@@ -173,12 +176,15 @@ def _fold_run_info(changes: Changes, info: v1.RunInfo) -> None:
         "group_name": clean(info.group),
         "job_type": clean(info.job_type),
     }
-    changes.run.update({key: value for key, value in given.items() if value})
+    told = {
+        key: Said(value, min(time_us, _INT64_MAX), starting=True) for key, value in given.items() if value
+    }
+    changes.run.update(told)
 
 
 def _fold_writer_start(changes: Changes, _seq: int, start: v1.WriterStart) -> None:
     _fold_writer(changes, start)
-    _fold_run_info(changes, start.run)
+    _fold_run_info(changes, start.run, start.time_unix_us)
     # A forked process is of the same rank, and what it is says less about the run.
     if start.metadata_json and not start.parent_writer:
         changes.metadata[str(start.rank)] = from_json(start.metadata_json)
@@ -244,9 +250,9 @@ def _fold_run_update(changes: Changes, _seq: int, update: v1.RunUpdate) -> None:
         ("job_type", "job_type"),
     ):
         if update.HasField(name):
-            changes.run[column] = clean(getattr(update, name))
+            changes.run[column] = Said(clean(getattr(update, name)), changes.block_us, starting=False)
     if update.HasField("tags"):
-        changes.run["tags"] = dumps(list(update.tags.values))
+        changes.run["tags"] = Said(dumps(list(update.tags.values)), changes.block_us, starting=False)
 
 
 def _fold_event(changes: Changes, seq: int, event: v1.Event) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from buoy_server.editing.fields import counting
 from buoy_server.ingest.addition import Addition
 from buoy_server.ingest.changes import JsonUpdate
 from buoy_server.ingest.streams import DAEMON_WRITER
@@ -52,7 +53,11 @@ def apply_run(metadata: Metadata, connection: Connection, addition: Addition, re
     _store_progress(connection, addition)
     run = addition.owner.run
     before = connection.execute(select(RUNS).where(RUNS.c.id == run).with_for_update()).one()
-    values: dict[str, Any] = dict(changes.run)
+    values: dict[str, Any] = {}
+    if changes.run:
+        values, edited = counting(before.edited, changes.run)
+        if edited != before.edited:
+            values["edited"] = edited
     values["heartbeat_us"] = max(before.heartbeat_us, changes.last_us)
     if changes.config:
         values["config"] = _updated(before.config, changes.config)

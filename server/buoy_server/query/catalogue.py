@@ -174,11 +174,11 @@ def keys_by_name(
     return found
 
 
-def list_keys(
-    connection: Connection, project: Project, run: int | None, kind: str | None, since: int
+def list_keys(  # noqa: PLR0917 - each narrows the same list
+    connection: Connection, project: Project, run: int | None, kind: str | None, since: int, text: str = ""
 ) -> list[dict[str, object]]:
-    """The key catalogue: of the project or of one run, added after a revision."""
-    steps = _step_metrics(connection, project, run)
+    """The key catalogue: of the project or of one run, added after a revision, with a text in their names."""
+    definitions = _definitions(connection, project, run)
     chosen = (
         select(
             KEYS.c.name,
@@ -211,7 +211,7 @@ def list_keys(
     found = []
     for row in connection.execute(chosen):
         what = "system" if row.system else "scalar" if row.n else "text"
-        if kind in (None, what):
+        if kind in (None, what) and text.lower() in row.name.lower():
             found.append(
                 {
                     "key": row.name,
@@ -220,7 +220,8 @@ def list_keys(
                     "ranks": ranks_of[row.id],
                     "n": int(row.n) or int(row.texts),
                     "last_step": None if row.system else row.last_step,
-                    "step_metric": None if row.system else _step_metric(steps, row.name),
+                    "step_metric": None if row.system else _defined(definitions, row.name, "step_metric"),
+                    "goal": None if row.system else _defined(definitions, row.name, "goal"),
                 }
             )
     return found
@@ -235,25 +236,25 @@ def _of_living_runs(connection: Connection, project: Project) -> ColumnElement[b
     return or_(living, needed(needs_of_forks(connection, project.id, deleted_too=False)))
 
 
-def _step_metrics(connection: Connection, project: Project, run: int | None) -> dict[str, str]:
+_Definitions = dict[str, dict[str, object]]
+
+
+def _definitions(connection: Connection, project: Project, run: int | None) -> _Definitions:
+    """What define_metric() has said of keys, or of all that begin alike; the latest run's word counts."""
     chosen = select(METRIC_DEFS.c.name, METRIC_DEFS.c.definition).join(RUNS, RUNS.c.id == METRIC_DEFS.c.run)
     chosen = chosen.where(RUNS.c.project == project.id, RUNS.c.deleted_us.is_(None)).order_by(RUNS.c.id)
     if run is not None:
         chosen = chosen.where(RUNS.c.id == run)
-    definitions = {row.name: json.loads(row.definition) for row in connection.execute(chosen)}
-    return {
-        name: definition["step_metric"]
-        for name, definition in definitions.items()
-        if definition.get("step_metric")
-    }
+    return {row.name: json.loads(row.definition) for row in connection.execute(chosen)}
 
 
-def _step_metric(steps: dict[str, str], key: str) -> str | None:
-    """The exact definition, else the longest prefix that ends with a star."""
-    if key in steps:
-        return steps[key]
-    prefixes = [name for name in steps if name.endswith("*") and key.startswith(name[:-1])]
-    return steps[max(prefixes, key=len)] if prefixes else None
+def _defined(definitions: _Definitions, key: str, member: str) -> object:
+    """A member of the exact definition, else of the longest prefix that ends with a star and has it."""
+    having = {name: found[member] for name, found in definitions.items() if found.get(member)}
+    if key in having:
+        return having[key]
+    prefixes = [name for name in having if name.endswith("*") and key.startswith(name[:-1])]
+    return having[max(prefixes, key=len)] if prefixes else None
 
 
 def _parts(items: Sequence[_T]) -> Iterable[Sequence[_T]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from buoy_server.editing.fields import edit_tag
 from buoy_server.ingest.run_state import run_state, writer_state
 from buoy_server.ingest.streams import DAEMON_WRITER
 from buoy_server.liveness.stops import describe_stop
@@ -51,6 +52,8 @@ def describe_run(
         "ended_us": run.ended_us,
         "heartbeat_us": run.heartbeat_us,
         "rev": run.rev,
+        "archived": run.archived_us is not None,
+        "edit_tag": edit_tag(run),
         "config": json.loads(run.config),
         "summary": summaries.of(connection, [run.id])[run.id],
         "metrics": [

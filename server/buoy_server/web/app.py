@@ -13,9 +13,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from buoy_server.errors import Busy, Conflict, Malformed, Missing, StorageTrouble, TooLarge
+from buoy_server.errors import Busy, Conflict, Malformed, Missing, Stale, StorageTrouble, TooLarge
 from buoy_server.services import Services
-from buoy_server.web import about, control, deletion, filters, history, live, panels, reading, static, uploads
+from buoy_server.web import (
+    about,
+    control,
+    deletion,
+    editing,
+    filters,
+    history,
+    live,
+    panels,
+    reading,
+    static,
+    uploads,
+)
 from buoy_server.web.auth import TokenGate
 from buoy_server.web.problems import http_error, problem, refused, unexpected
 
@@ -29,6 +41,12 @@ _API = [
     Route("/api/v1/p/{project}/filters:complete", filters.propose, methods=["POST"]),
     Route("/api/v1/p/{project}/runs:deleted", deletion.deleted),
     Route("/api/v1/p/{project}/runs/{run}", reading.run),
+    Route("/api/v1/p/{project}/runs:batch", editing.batch, methods=["POST"]),
+    Route("/api/v1/p/{project}/runs/{run}", editing.patch, methods=["PATCH"]),
+    Route("/api/v1/p/{project}/views", editing.views),
+    Route("/api/v1/p/{project}/views/{view}", editing.view),
+    Route("/api/v1/p/{project}/views/{view}", editing.keep_view, methods=["PUT"]),
+    Route("/api/v1/p/{project}/views/{view}", editing.drop_view, methods=["DELETE"]),
     Route("/api/v1/p/{project}/runs/{run}", deletion.delete, methods=["DELETE"]),
     Route("/api/v1/p/{project}/runs/{run}/restore", deletion.restore, methods=["POST"]),
     Route("/api/v1/p/{project}/runs/{run}/stop", control.stop, methods=["POST"]),
@@ -83,7 +101,7 @@ def make_app(services: Services, token: str) -> Starlette:
         routes=[*_API, *_PAGES],
         middleware=[Middleware(TokenGate, token=token)],
         exception_handlers={
-            **dict.fromkeys((Malformed, Missing, Conflict, TooLarge, Busy, StorageTrouble), refused),
+            **dict.fromkeys((Malformed, Missing, Conflict, Stale, TooLarge, Busy, StorageTrouble), refused),
             HTTPException: http_error,
             Exception: unexpected,
         },

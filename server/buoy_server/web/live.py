@@ -43,7 +43,11 @@ async def events(request: Request) -> Response:
 def _event(nudge: Nudge) -> str:
     runs = [[run, rev, bits] for run, (rev, bits) in nudge.runs.items()]
     data = json.dumps({"p": nudge.project, "rev": nudge.rev, "runs": runs}, separators=(",", ":"))
-    return f"event: rev\nid: {nudge.rev}\ndata: {data}\n\n"
+    found = f"event: rev\nid: {nudge.rev}\ndata: {data}\n\n"
+    for view, (rev, by) in nudge.views.items():
+        about = json.dumps({"p": nudge.project, "v": view, "rev": rev, "by": by}, separators=(",", ":"))
+        found += f"event: view\nid: {nudge.rev}\ndata: {about}\n\n"
+    return found
 
 
 @Operation(

@@ -25,6 +25,7 @@ _PROBLEMS = {
     403: "A wrong token",
     404: "What was asked for does not exist",
     409: "The request does not fit the present state",
+    412: "What is to be changed is no longer what the client has seen",
     413: "Larger than the server takes at once",
     503: "Busy, or the disk is full; the same request may succeed later",
 }
@@ -32,6 +33,7 @@ _PROBLEMS = {
 _PATH = {
     "project": "The project as `entity:project`",
     "run": "Id of a run",
+    "view": "Id of a view: up to 64 letters, digits, _ and -",
     "stream": "Id of a stream: 32 hexadecimal digits, lower case",
 }
 

@@ -9,12 +9,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from buoy_server.errors import Busy, Conflict, Malformed, Missing, Refused, StorageTrouble, TooLarge
+from buoy_server.errors import Busy, Conflict, Malformed, Missing, Refused, Stale, StorageTrouble, TooLarge
 
 _STATUS: dict[type[Refused], tuple[int, str]] = {
     Malformed: (400, "The request is wrong"),
     Missing: (404, "Not found"),
     Conflict: (409, "The request does not fit"),
+    Stale: (412, "Changed meanwhile"),
     TooLarge: (413, "Too large"),
     Busy: (503, "Busy"),
     StorageTrouble: (503, "The server cannot store anything now"),

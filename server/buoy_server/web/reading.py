@@ -103,6 +103,7 @@ def run(request: Request) -> Response:
     path=("project",),
     query=(
         Query("kind", KEY_KIND, "Only keys of this kind"),
+        Query("q", TEXT, "Only keys with this text in their name, in whatever case"),
         Query("run", TEXT, "Only keys that this run has"),
         Query("since", INT, "Only keys that were new after this revision"),
     ),
@@ -120,5 +121,5 @@ def keys(request: Request) -> Response:
     with services.metadata.read() as connection:
         project = find_project(connection, request.path_params["project"])
         found_run = find_run(connection, project, run_id).id if run_id else None
-        found = list_keys(connection, project, found_run, kind, since)
+        found = list_keys(connection, project, found_run, kind, since, request.query_params.get("q", ""))
     return tagged(request, {"epoch": services.metadata.epoch, "rev": project.rev, "keys": found})

@@ -12,6 +12,10 @@ from typing import Any
 
 from buoy_core.rank_reduction import REDUCTIONS
 
+from buoy_server.editing.batch import ACTIONS
+from buoy_server.editing.batch import RUNS_MAX as BATCH_RUNS_MAX
+from buoy_server.editing.fields import NAME_CHARACTERS_MAX as EDIT_NAME_MAX
+from buoy_server.editing.fields import NOTES_CHARACTERS_MAX, TAG_CHARACTERS_MAX, TAGS_MAX
 from buoy_server.filters.scanner import CHARACTERS_MAX as FILTER_CHARACTERS_MAX
 from buoy_server.liveness.stops import BY_CHARACTERS_MAX, VIAS
 from buoy_server.liveness.watch import MARKS
@@ -87,6 +91,7 @@ PROBLEM = _named(
             "deleted_us": COUNT,
             "column": COUNT,
             "length": COUNT,
+            "edit_tag": TEXT,
         },
     ),
 )
@@ -307,6 +312,8 @@ RUN = _named(
         {
             "epoch": COUNT,
             "rev": COUNT,
+            "archived": FLAG,
+            "edit_tag": TEXT,
             "id": TEXT,
             "entity": TEXT,
             "project": TEXT,
@@ -337,6 +344,78 @@ RUN = _named(
     ),
 )
 
+_TAGS = _list({"type": "string", "maxLength": TAG_CHARACTERS_MAX}, maxItems=TAGS_MAX)
+RUN_EDIT = _named(
+    "RunEdit",
+    "What is to be changed; what is left out stays. Keys of the config are set one by one.",
+    _object(
+        {},
+        {
+            "name": {"type": "string", "minLength": 1, "maxLength": EDIT_NAME_MAX},
+            "notes": {"type": "string", "maxLength": NOTES_CHARACTERS_MAX},
+            "tags": _TAGS,
+            "group": {"type": "string", "maxLength": EDIT_NAME_MAX},
+            "job_type": {"type": "string", "maxLength": EDIT_NAME_MAX},
+            "archived": FLAG,
+            "config": _map(_VALUE),
+        },
+    ),
+)
+_UNDO = _list(_object({"run": TEXT, "from": ANYTHING, "to": ANYTHING}))
+BATCH = _named(
+    "Batch",
+    "What is to be done to which runs: `tags` for tag and untag, `group` for group, `undo` for undo, which needs no "
+    "runs.",
+    _object(
+        {"do": _one_of(ACTIONS)},
+        {
+            "runs": _list(TEXT, maxItems=BATCH_RUNS_MAX),
+            "tags": _TAGS,
+            "group": TEXT,
+            "undo": _UNDO,
+            "by": TEXT,
+        },
+    ),
+)
+BATCH_ANSWER = _named(
+    "BatchAnswer",
+    "What became of each run, and what takes the changes back: sent as `undo`, as it is. Null if nothing changed.",
+    _object(
+        {
+            "results": _list(
+                _object(
+                    {"run": TEXT, "status": _one_of(("changed", "unchanged", "refused"))},
+                    {"code": TEXT, "detail": TEXT},
+                )
+            ),
+            "undo": _or_null(_UNDO),
+        }
+    ),
+)
+_VIEW_MEMBERS = {
+    "id": TEXT,
+    "name": TEXT,
+    "created_us": COUNT,
+    "changed_us": COUNT,
+    "changed_by": TEXT,
+    "rev": COUNT,
+    "edit_tag": TEXT,
+}
+_VIEW_CONTENT = _named(
+    "ViewContent",
+    "The dashboard's own: `schema` is the number of its form; everything else is kept as it is.",
+    {
+        "type": "object",
+        "properties": {"schema": {"type": "integer", "minimum": 1}},
+        "additionalProperties": True,
+    },
+)
+VIEW_ABOUT = _named("ViewAbout", "A view without its content.", _object(_VIEW_MEMBERS))
+VIEW = _object(_VIEW_MEMBERS | {"content": _VIEW_CONTENT})
+VIEWS = _object({"epoch": COUNT, "rev": COUNT, "views": _list(VIEW_ABOUT)})
+VIEW_WISH = _object({"name": TEXT, "content": _VIEW_CONTENT}, {"by": TEXT})
+VIEW_DELETED = _object({"id": TEXT, "deleted": FLAG})
+
 KEY_KIND = _one_of(("scalar", "text", "system"))
 _KEY = _named(
     "Key",
@@ -350,6 +429,7 @@ _KEY = _named(
             "n": COUNT,
             "last_step": _or_null(INT),
             "step_metric": _or_null(TEXT),
+            "goal": _or_null(_one_of(("minimize", "maximize"))),
         }
     ),
 )
