@@ -52,6 +52,12 @@ function check(...args: Tail<Parameters<typeof look>>): Promise<void> {
   return look({ server, browser }, ...args);
 }
 
+/** Other work may share the machine. */
+const SLOWLY = { timeout: 60_000 };
+
+/** Where a page differs most: states and dialogs are looked at in these two, pages in all. */
+const EXTREMES = LOOKS.filter(({ theme, width }) => (theme === "dark") === width < 900);
+
 /** Panels in view that have drawn something: their name says how many runs there are. */
 const drawn = (page: Page, runs: number) => page.locator(`figure [role=img][aria-label*=": ${runs} run"]`);
 
@@ -62,6 +68,7 @@ async function open(query = ""): Promise<{ page: Page; asked: () => number; clos
     reducedMotion: "reduce",
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(60_000);
   let asked = 0;
   page.on("request", (request) => {
     if (request.url().endsWith("/series:query")) asked += 1;
@@ -74,7 +81,7 @@ const word = (page: Page, name: string): string | null => new URL(page.url()).se
 
 /** Waits for the address: it follows the view a moment later. */
 async function address(page: Page, name: string, value: string | null): Promise<void> {
-  await expect.poll(() => word(page, name), { timeout: 20_000 }).toBe(value);
+  await expect.poll(() => word(page, name), SLOWLY).toBe(value);
 }
 
 const row = (page: Page, name: string) => page.getByRole("listitem").filter({ hasText: name });
@@ -93,30 +100,33 @@ describe("a workspace", () => {
     });
   });
 
-  it.each(LOOKS)("with everything hidden, and with no match, $theme, $width px", async (at) => {
+  it.each(EXTREMES)("with everything hidden, and with no match, $theme, $width px", async (at) => {
     await check("hidden-keys", "local/tides?hide=.", "text=Show hidden keys", at);
     await check("no-panel", "local/tides?q=zzz", "text=Clear search", at);
   });
 
-  it.each(LOOKS)("as a sheet, in full screen, with palette and shortcuts, $theme, $width px", async (at) => {
-    await check("full", "local/tides?panel=train/loss&logy=1", "dialog canvas", at, async (page) => {
-      await page.locator('dialog [aria-label*=": 12 run"]').waitFor();
-    });
-    await check("palette", "local/tides", "figure canvas", at, async (page) => {
-      await page.keyboard.press("Control+k");
-      await page.getByRole("combobox").last().fill("loss");
-      await page.getByRole("option").first().waitFor();
-    });
-    await check("shortcuts", "local/tides", "figure canvas", at, async (page) => {
-      await page.keyboard.press("?");
-      await page.getByText("Single-key shortcuts").waitFor();
-    });
-    if (at.width > 900) return;
-    await check("sheet", "local/tides", "figure canvas", at, async (page) => {
-      await page.getByRole("button", { name: "Show the runs list" }).click();
-      await row(page, "tide-003").waitFor();
-    });
-  });
+  it.each(EXTREMES)(
+    "as a sheet, in full screen, with palette and shortcuts, $theme, $width px",
+    async (at) => {
+      await check("full", "local/tides?panel=train/loss&logy=1", "dialog canvas", at, async (page) => {
+        await page.locator('dialog [aria-label*=": 12 run"]').waitFor();
+      });
+      await check("palette", "local/tides", "figure canvas", at, async (page) => {
+        await page.keyboard.press("Control+k");
+        await page.keyboard.type("loss");
+        await page.locator("dialog [role=option]").first().waitFor();
+      });
+      await check("shortcuts", "local/tides", "figure canvas", at, async (page) => {
+        await page.keyboard.press("?");
+        await page.getByText("Single-key shortcuts").waitFor();
+      });
+      if (at.width > 900) return;
+      await check("sheet", "local/tides", "figure canvas", at, async (page) => {
+        await page.getByRole("button", { name: "Show the runs list" }).click();
+        await row(page, "tide-003").waitFor();
+      });
+    },
+  );
 
   it("closes an eye without asking the server, keeps the colours, and undoes it", async () => {
     const { page, asked, close } = await open();
@@ -148,10 +158,10 @@ describe("a workspace", () => {
     await drawn(page, 12).waitFor();
     const value = (name: string): Promise<string> => row(page, name).locator("a + div").innerText();
     // The newest value of every run, before anybody points at anything.
-    await expect.poll(() => value("tide-011")).toMatch(/^0\.\d+\s*[▲▼]/);
+    await expect.poll(() => value("tide-011"), SLOWLY).toMatch(/^0\.\d+\s*[▲▼]/);
     const newest = await value("tide-011");
     await pointAt(page, 0, 0.1);
-    await expect.poll(() => value("tide-011")).not.toBe(newest);
+    await expect.poll(() => value("tide-011"), SLOWLY).not.toBe(newest);
     expect(await value("tide-002")).not.toMatch(/[▲▼]/);
     expect(await page.locator("figure").innerText()).toContain("tide-011");
     await close();
@@ -167,7 +177,9 @@ describe("a workspace", () => {
     await page.mouse.move(box.x + box.width * 0.5, box.y + 42, { steps: 4 });
     await page.mouse.up();
     await page.getByRole("button", { name: "Reset zoom" }).waitFor();
-    await expect.poll(() => word(page, "zoom") ?? "").toMatch(/^step:[45]\d\d\.\.(9\d\d|10\d\d)$/);
+    await expect
+      .poll(() => word(page, "zoom") ?? "", SLOWLY)
+      .toMatch(/^step:[45]\d\d[\d.]*\.\.(9\d\d|10\d\d)[\d.]*$/);
     const zoom = word(page, "zoom");
     await page.getByRole("link", { name: "tide-003" }).click();
     await page.getByRole("link", { name: "Overview" }).waitFor();
@@ -206,10 +218,14 @@ describe("a workspace", () => {
     const { page, close } = await open();
     await drawn(page, 12).first().waitFor();
     await page.keyboard.press("f");
-    await page.keyboard.type("tide-00[5-8]");
+    await page.keyboard.type('name~"^tide-00[5-8]" state:');
+    // What is not yet a filter leaves the list as it is, and the server proposes how it may go on.
+    await page.locator("[role=listbox] [role=option]").first().waitFor();
+    await page.locator("#fault").waitFor();
+    for (let i = 0; i < " state:".length; i++) await page.keyboard.press("Backspace");
     await page.getByText("4 of 4 runs shown").waitFor();
-    await page.keyboard.press("Tab");
-    await page.keyboard.press("j");
+    await page.keyboard.press("Enter");
+    await page.locator('a[data-run="tides008"]:focus').waitFor();
     await page.keyboard.press("j");
     await page.locator('a[data-run="tides007"]:focus').waitFor();
     await page.keyboard.press("p");
@@ -238,7 +254,9 @@ describe("a workspace", () => {
     await page.locator("figure [role=img]").focus();
     await page.keyboard.press("End");
     await page.keyboard.press("ArrowLeft");
-    await expect.poll(() => page.locator("main > [role=status]").innerText()).toMatch(/^step.*: tide-0/);
+    await expect
+      .poll(() => page.locator("main > [role=status]").innerText(), SLOWLY)
+      .toMatch(/^step.*: tide-0/);
     await page.keyboard.press("+");
     await page.getByRole("button", { name: "Reset zoom" }).waitFor();
     await page.keyboard.press("0");
@@ -259,6 +277,10 @@ describe("a workspace", () => {
     const logger = server.logger();
     await logger.tell({ init: { project: "tides", id: "live", name: "spring-tide" } });
     await logger.tell({ log: { "train/loss": 1 } });
+    await server.until<{ keys: unknown[] }>(
+      "api/v1/p/local:tides/keys?run=live&kind=scalar",
+      ({ keys }) => keys.length > 0,
+    );
     const { page, close } = await open("?q=^train/loss$");
     await drawn(page, 13).waitFor();
     const bodies: string[][] = [];
@@ -268,7 +290,9 @@ describe("a workspace", () => {
       bodies.push(...body.panels.map((panel) => panel.runs.ids));
     });
     await logger.tell({ log: { "train/loss": 0.123 } });
-    await expect.poll(() => row(page, "spring-tide").locator("a + div").innerText()).toContain("0.123");
+    await expect
+      .poll(() => row(page, "spring-tide").locator("a + div").innerText(), SLOWLY)
+      .toContain("0.123");
     expect(new Set(bodies.flat())).toEqual(new Set(["live"]));
     await close();
     await logger.stop();

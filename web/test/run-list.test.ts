@@ -1,11 +1,11 @@
 /** The list of runs against a server that is a list: what is asked for as news come, and what is shown then. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { CHANGED, type Nudge } from "../src/data/types.ts";
-import { nameFilter, RunList } from "../src/state/run-list.ts";
+import { RunList } from "../src/state/run-list.ts";
 import { settle } from "./clock.ts";
 
 interface Asked {
-  filter: { id?: { $in: string[] }; name?: { $regex: string } } | null;
+  filter: { id?: { $in: string[] } } | string | null;
   offset: number;
   limit: number;
 }
@@ -17,7 +17,10 @@ let list: RunList;
 
 function answer(body: Asked): Response {
   asked.push(body);
-  const wanted = body.filter?.id?.$in;
+  if (body.filter === "state:") {
+    return Response.json({ code: "bad_filter", detail: "a value", column: 7, length: 1 }, { status: 400 });
+  }
+  const wanted = typeof body.filter === "object" ? body.filter?.id?.$in : undefined;
   const all = [...stored].filter(([id]) => wanted === undefined || wanted.includes(id));
   const page = all.slice(body.offset, body.offset + body.limit);
   return Response.json({
@@ -118,9 +121,15 @@ describe("runs list", () => {
     expect(list.row("r1400")?.state).toBe("finished");
   });
 
-  it("searches names by a regular expression, or by text that is none", () => {
-    expect(nameFilter("  ")).toBeNull();
-    expect(nameFilter("^tide-[3-5]")).toEqual({ name: { $regex: "(?i)^tide-[3-5]" } });
-    expect(nameFilter("a(b")).toEqual({ name: { $regex: "(?i)a\\(b" } });
+  it("keeps its rows while a line is no filter, says where, and does not ask again by itself", async () => {
+    list.look({ filter: "state:", sort: SORT, wanted: [] });
+    await later();
+    expect(list.error.value?.place).toEqual({ column: 7, length: 1 });
+    expect(shown()).toHaveLength(2);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(asked).toHaveLength(1);
+    list.look({ filter: "state:running", sort: SORT, wanted: [] });
+    await later();
+    expect([list.error.value, asked.at(-1)?.filter]).toEqual([null, "state:running"]);
   });
 });

@@ -5,13 +5,21 @@
 import { decodeFrames, type Frame } from "./frames.ts";
 import type { Json, Keys, Nudge, PanelQuery, Projects, Run, RunColumns } from "./types.ts";
 
+export interface Place {
+  readonly column: number;
+  readonly length: number;
+}
+
 /** What the server said instead of an answer; `status` 0 means that it could not be reached. */
 export class ApiError extends Error {
   readonly status: number;
   readonly code: string;
+  /** Where in what was sent the fault is, where that is a line of text; characters from 1. */
+  readonly place: Place | null;
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, place: Place | null = null) {
     super(message);
+    this.place = place;
     this.name = "ApiError";
     this.status = status;
     this.code = code;
@@ -26,11 +34,13 @@ export function address(path: string): string {
 async function problem(response: Response): Promise<ApiError> {
   const text = await response.text().catch(() => "");
   try {
-    const body = JSON.parse(text) as { code?: string; title?: string; detail?: string };
+    const body = JSON.parse(text) as Partial<Place> & { code?: string; title?: string; detail?: string };
+    const { column, length } = body;
     return new ApiError(
       response.status,
       body.code ?? "error",
       body.detail ?? body.title ?? response.statusText,
+      column === undefined || length === undefined ? null : { column, length },
     );
   } catch {
     return new ApiError(response.status, "error", response.statusText);
@@ -69,6 +79,12 @@ export interface RunsQuery {
   limit: number;
 }
 
+/** What may stand in place of `length` characters from `column` (from 1) on. */
+export interface Proposals extends Place {
+  kind: "key" | "value";
+  items: { text: string; runs: number | null }[];
+}
+
 export const api = {
   projects: (signal?: AbortSignal) => get<Projects>("api/v1/projects", signal),
 
@@ -76,6 +92,11 @@ export const api = {
     const body = { filter: null, ...query };
     const response = await post(`${of(project)}/runs:query`, body, "application/json", signal);
     return (await response.json()) as RunColumns;
+  },
+
+  async complete(project: string, text: string, place: number): Promise<Proposals> {
+    const response = await post(`${of(project)}/filters:complete`, { text, place }, "application/json");
+    return (await response.json()) as Proposals;
   },
 
   run: (project: string, run: string, signal?: AbortSignal) =>

@@ -27,18 +27,6 @@ interface Look {
   readonly wanted: readonly string[];
 }
 
-/** The filter of a search text: a part of the name, by a regular expression where it is one. */
-export function nameFilter(text: string): Json {
-  if (text.trim() === "") return null;
-  let pattern = text;
-  try {
-    new RegExp(text);
-  } catch {
-    pattern = text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  }
-  return { name: { $regex: `(?i)${pattern}` } };
-}
-
 function rowsOf(answer: RunColumns): ListRow[] {
   const at = (column: string, i: number): Json | undefined => answer.columns[column]?.[i];
   return answer.ids.map((id, i) => {
@@ -155,6 +143,8 @@ export class RunList {
       if (this.abort.signal.aborted) return;
       this.dirty = null;
       this.error.value = error instanceof ApiError ? error : new ApiError(-1, "bug", String(error));
+      // A line that is being typed is often not yet a filter. The next one is asked for when it is there.
+      if (this.error.value.place !== null) return;
       throw error;
     }
   }
@@ -163,7 +153,7 @@ export class RunList {
     const rows = new Map<string, ListRow>();
     let total = 0;
     for (let page = 0; page < this.pages; page++) {
-      const answer = await this.ask(nameFilter(look.filter), page * PAGE_ROWS);
+      const answer = await this.ask(look.filter.trim() || null, page * PAGE_ROWS);
       for (const row of rowsOf(answer)) rows.set(row.id, row);
       total = answer.total;
     }

@@ -9,6 +9,7 @@ import { browserStore, readDraft, writeDraft } from "./drafts.ts";
 import { amend, begin, change, type History, redo, undo } from "./history.ts";
 import { dataArrived, follow } from "./live.ts";
 import { Panels } from "./panels.ts";
+import { FilterHelp } from "./proposals.ts";
 import { Resource } from "./resource.ts";
 import { queryText, queryWords, writeQuery } from "./router.ts";
 import { type ListRow, RunList } from "./run-list.ts";
@@ -28,6 +29,7 @@ export class WorkspacePage {
   readonly list: RunList;
   readonly panels: Panels;
   readonly crosshair: Crosshair;
+  readonly filterHelp: FilterHelp;
   /** Scalar keys; null until the first answer. */
   readonly keys = signal<readonly string[] | null>(null);
   /** The run under the pointer in the list: its lines come to the front. */
@@ -54,6 +56,7 @@ export class WorkspacePage {
     this.written = queryText(queryWords.peek());
     this.history = signal(begin(this.firstView()));
     this.list = new RunList(this.id);
+    this.filterHelp = new FilterHelp(this.id);
     this.panels = new Panels(this.id, this.id, {
       system: false,
       reduction: (key) => ((this.known.get(`scalar ${key}`)?.ranks.length ?? 0) > 1 ? "band" : null),

@@ -1,4 +1,7 @@
-/** A dialog that is in the page while it is open; Esc and a click beside it close it. */
+/**
+ * A dialog that is in the page while it is open; Esc and a click beside it close it. What has `data-first` gets the
+ * focus.
+ */
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import styles from "./dialog.module.css";
@@ -8,10 +11,12 @@ interface DialogProps {
   /** `sheet` covers a narrow window, `full` any; `top` hangs below the top bar. */
   kind: "centre" | "top" | "sheet" | "full";
   onClose: () => void;
+  /** Keys that nothing inside has taken. */
+  onKey?: (event: KeyboardEvent) => void;
   children: ComponentChildren;
 }
 
-export function Dialog({ label, kind, onClose, children }: DialogProps): JSX.Element {
+export function Dialog({ label, kind, onClose, onKey, children }: DialogProps): JSX.Element {
   const dialog = useRef<HTMLDialogElement>(null);
   // What is inside comes once the dialog is open: before, it has no size that could be measured.
   const [open, setOpen] = useState(false);
@@ -22,8 +27,10 @@ export function Dialog({ label, kind, onClose, children }: DialogProps): JSX.Ele
     setOpen(true);
     return () => element?.close();
   }, []);
+  useLayoutEffect(() => {
+    if (open) (dialog.current?.querySelector<HTMLElement>("[data-first]") ?? dialog.current)?.focus();
+  }, [open]);
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Esc closes a dialog without any help.
     <dialog
       ref={dialog}
       class={`${styles.dialog} ${styles[kind] ?? ""}`}
@@ -32,6 +39,7 @@ export function Dialog({ label, kind, onClose, children }: DialogProps): JSX.Ele
         event.preventDefault();
         onClose();
       }}
+      onKeyDown={onKey}
       onClick={(event) => {
         if (event.target === dialog.current) onClose();
       }}

@@ -8,6 +8,7 @@ import { type Theme, theme } from "../state/theme.ts";
 import { toggled } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
 import { t } from "../strings.ts";
+import { step } from "./run-cursor.ts";
 import { compareWith, look, pin } from "./run-list.tsx";
 
 const words = t.keyboard;
@@ -40,24 +41,6 @@ function focusField(id: string): void {
       field.select();
     }
   });
-}
-
-/** Moves the cursor in the list of runs and takes the focus along. */
-function step(page: WorkspacePage, by: 1 | -1): void {
-  const rows = page.rows.peek();
-  const cursor = page.cursor.peek();
-  const at = rows.findIndex((row) => row.id === cursor);
-  const next =
-    rows[at < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + by))];
-  if (next === undefined) return;
-  page.cursor.value = next.id;
-  const focus = (): void => {
-    for (const link of document.querySelectorAll<HTMLElement>("a[data-run]")) {
-      if (link.dataset.run === next.id) link.focus({ preventScroll: true });
-    }
-  };
-  // The row may have to be scrolled to and mounted first.
-  requestAnimationFrame(() => requestAnimationFrame(focus));
 }
 
 function ofRuns(page: WorkspacePage): Binding[] {

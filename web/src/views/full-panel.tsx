@@ -16,16 +16,16 @@ export function FullPanel({ page, name }: { page: WorkspacePage; name: string })
   };
   const close = (): void => page.openFull(null);
   return (
-    <Dialog label={`${t.workspace.fullScreen}: ${name}`} kind="full" onClose={close}>
-      {/* biome-ignore lint/a11y/noStaticElementInteractions: the arrows of the whole dialog; its buttons do the same. */}
-      <div
-        class={styles.full}
-        onKeyDown={(event) => {
-          if (event.target instanceof HTMLInputElement) return;
-          if (event.key === "ArrowLeft") go(-1);
-          else if (event.key === "ArrowRight") go(1);
-        }}
-      >
+    <Dialog
+      label={`${t.workspace.fullScreen}: ${name}`}
+      kind="full"
+      onClose={close}
+      onKey={(event) => {
+        if (event.key === "ArrowLeft") go(-1);
+        else if (event.key === "ArrowRight") go(1);
+      }}
+    >
+      <div class={styles.full}>
         <div class={styles.bar}>
           <Tool icon="left" label={t.workspace.before} disabled={at <= 0} onClick={() => go(-1)} />
           <Tool

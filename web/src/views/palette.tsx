@@ -48,7 +48,7 @@ export function Palette({ commands }: { commands: readonly Command[] }): JSX.Ele
         aria-activedescendant={at < 0 ? undefined : `command-${at}`}
         placeholder={t.palette.hint}
         autocomplete="off"
-        autofocus
+        data-first
         value={typed.value}
         onInput={(event) => {
           typed.value = event.currentTarget.value;

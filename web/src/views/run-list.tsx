@@ -1,6 +1,7 @@
 /** The runs of a workspace: which are shown, which are pinned, and the value of each under the crosshair. */
 import type { JSX } from "preact";
 import * as format from "../format.ts";
+import { clausesOf, without } from "../state/clauses.ts";
 import { routeHref } from "../state/router.ts";
 import type { ListRow } from "../state/run-list.ts";
 import { COLOURS, DASHES } from "../state/slots.ts";
@@ -11,6 +12,7 @@ import { DayMark } from "../ui/day-mark.tsx";
 import { Mount } from "../ui/mount.tsx";
 import { Tool } from "../ui/tool.tsx";
 import { VirtualList } from "../ui/virtual-list.tsx";
+import { RunFilter } from "./run-filter.tsx";
 import styles from "./run-list.module.css";
 
 const ROW_H = 28;
@@ -183,10 +185,16 @@ function Rows({ page }: { page: WorkspacePage }): JSX.Element | null {
   if (rows.length === 0) {
     return (
       <div class={styles.nothing}>
-        <p>{t.workspace.noRun(filter)}</p>
-        <button type="button" onClick={() => page.set({ filter: "" })}>
-          {t.workspace.clearFilter}
-        </button>
+        <p>{t.workspace.noRun}</p>
+        {clausesOf(filter).map((clause, i, all) => (
+          <button
+            key={`${i} ${clause}`}
+            type="button"
+            onClick={() => page.set({ filter: without(filter, i) })}
+          >
+            {all.length === 1 ? t.workspace.clearFilter : t.workspace.removeClause(clause)}
+          </button>
+        ))}
       </div>
     );
   }
@@ -214,16 +222,7 @@ export function RunList({ page }: { page: WorkspacePage }): JSX.Element {
   return (
     <div class={styles.column}>
       <div class={styles.head}>
-        <label class={styles.filter}>
-          <span class="vh">{t.workspace.filter}</span>
-          <input
-            type="search"
-            id="filter-runs"
-            placeholder={t.workspace.filterHint}
-            value={page.view.value.filter}
-            onInput={(event) => page.set({ filter: event.currentTarget.value }, "filter")}
-          />
-        </label>
+        <RunFilter page={page} />
         <p class={styles.counts} title={t.workspace.eyeHint}>
           {page.list.rows.value !== null &&
             t.workspace.count(format.count(page.seenTotal.value), format.count(page.list.total.value))}
@@ -236,7 +235,7 @@ export function RunList({ page }: { page: WorkspacePage }): JSX.Element {
           </p>
         )}
       </div>
-      {error !== null && error.status !== 0 && (
+      {error !== null && error.status !== 0 && error.place === null && (
         <p class={styles.error}>
           {t.workspace.listFailed(error.message)}{" "}
           <button type="button" onClick={() => page.list.retry()}>

@@ -61,7 +61,7 @@ export function Shortcuts(): JSX.Element {
           />
           {t.keyboard.single}
         </label>
-        <button type="button" autofocus onClick={close}>
+        <button type="button" data-first onClick={close}>
           {t.keyboard.close}
         </button>
       </div>
