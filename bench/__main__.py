@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import log_call, ranks, start_up
+from bench import log_call, ranks, series, start_up
 
-COMPARISONS = {"log_call": log_call.main, "start_up": start_up.main, "ranks": ranks.main}
+COMPARISONS = {
+    "log_call": log_call.main,
+    "start_up": start_up.main,
+    "ranks": ranks.main,
+    "series": series.main,
+}
 
 
 def main() -> None:

@@ -23,6 +23,7 @@ from buoy_server.metrics.store import MetricsStore
 from buoy_server.objects import open_objects
 from buoy_server.query.bands import BandQuery
 from buoy_server.query.history import HistoryQuery
+from buoy_server.query.point_batches import PointBatches
 from buoy_server.query.runs import RunsQuery
 from buoy_server.query.series import SeriesQuery
 from buoy_server.query.series_cache import SeriesCache
@@ -42,6 +43,7 @@ class Services:
     objects: ObjectStore
     ingest: Ingest
     series: SeriesQuery
+    points: PointBatches
     bands: BandQuery
     history: HistoryQuery
     summaries: Summaries
@@ -109,6 +111,7 @@ def open_services(options: Options) -> Services:
             feed=cache.feed,
         ),
         series=series,
+        points=PointBatches(metadata, reader),
         bands=BandQuery(metadata, reader, series),
         history=HistoryQuery(metadata, reader),
         summaries=summaries,

@@ -133,9 +133,16 @@ class MetricsReader:
         return found
 
     def points(
-        self, selection: Selection, axis: Axis | None = None, window: tuple[float, float] | None = None
+        self,
+        selection: Selection,
+        axis: Axis | None = None,
+        window: tuple[float, float] | None = None,
+        limit: int | None = None,
     ) -> dict[SeriesKey, Columns]:
-        """step, time_us, value and attempt of every point, by step; within a window of the axis if there is one."""
+        """step, time_us, value and attempt of every point, by step; within a window of the axis if there is one.
+
+        With a limit, which is for one series, only the first.
+        """
         x, parameters = (axis or Axis()).expression()
         source, bound = selection.source(columns=("time_us", "value", "attempt"))
         condition, more = _window(x, window)
@@ -143,6 +150,8 @@ class MetricsReader:
             f"SELECT run, key, rank, step, time_us, value, attempt FROM {source} {condition} "
             "ORDER BY run, key, rank, step"
         )
+        if limit is not None:
+            sql, more = sql + " LIMIT {limit:UInt64}", more | {"limit": limit}
         return dict(self._series(sql, parameters | bound | more))
 
     def raw(

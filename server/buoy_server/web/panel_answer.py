@@ -50,10 +50,11 @@ def _series(item: SeriesAnswer) -> dict[str, object]:
         found |= {"x_min": extent.x_min, "x_max": extent.x_max}
     if item.kind in ("buckets", "group"):
         found |= {"first_bucket": item.first_bucket, "idx": item.idx.tolist()}
-    return found | {name: _numbers(column) for name, column in item.columns.items()}
+    return found | {name: numbers(column) for name, column in item.columns.items()}
 
 
-def _numbers(column: NDArray[np.generic]) -> list[object]:
+def numbers(column: NDArray[np.generic]) -> list[object]:
+    """A column as JSON has it."""
     values: list[object] = list(column.tolist())
     if column.dtype.kind == "f":
         for position in np.flatnonzero(~np.isfinite(column)).tolist():

@@ -59,7 +59,7 @@ def _panel(given: object, lines: int) -> PanelRequest:
     if len(keys) * len(runs) > SERIES_MAX:
         raise _bad(f"a panel has at most {SERIES_MAX} pairs of run and key")
     x, x_key = _axis(given.get("x", "step"))
-    ranks, reduction = _ranks(given.get("ranks"))
+    ranks, reduction = ranks_of(given.get("ranks"))
     attempts, mode = given.get("attempts") or "latest", given.get("mode") or "lines"
     if attempts not in ("latest", "all"):
         raise _bad("attempts is latest or all")
@@ -82,10 +82,10 @@ def _panel(given: object, lines: int) -> PanelRequest:
         superseded=attempts == "all",
         pattern=pattern,
         chosen=chosen,
-        smoothing=_smoothing(given.get("smooth")),
+        smoothing=smoothing_of(given.get("smooth")),
         grouping=_grouping(given.get("group")),
         density=lines if mode == "auto" else None,
-        top=_names(given.get("top") or [], "top"),
+        top=names_of(given.get("top") or [], "top"),
     )
     _check_together(panel)
     return panel
@@ -116,13 +116,13 @@ def _keys(given: object) -> tuple[list[str], str | None]:
         if not isinstance(pattern, str) or len(pattern) > _PATTERN_CHARACTERS_MAX:
             raise _bad(f"keys.re is a pattern of at most {_PATTERN_CHARACTERS_MAX} characters")
         return [], pattern
-    return _names(given, "keys"), None
+    return names_of(given, "keys"), None
 
 
 def _runs(given: object) -> tuple[list[str], Chosen | None]:
     """Ids, or a filter."""
     if not isinstance(given, dict) or "ids" in given:
-        return _names(given.get("ids") if isinstance(given, dict) else given, "runs.ids"), None
+        return names_of(given.get("ids") if isinstance(given, dict) else given, "runs.ids"), None
     sort = given.get("sort")
     if sort is not None and not (
         isinstance(sort, list) and all(isinstance(key, dict) and "key" in key for key in sort)
@@ -143,7 +143,8 @@ def _axis(given: object) -> tuple[str, str | None]:
     return str(given), None
 
 
-def _smoothing(given: object) -> Smoothing | None:
+def smoothing_of(given: object) -> Smoothing | None:
+    """How to smooth, if at all."""
     if given is None:
         return None
     if not isinstance(given, dict) or given.get("kind") not in KINDS:
@@ -169,7 +170,7 @@ def _grouping(given: object) -> Grouping | None:
         return None
     if not isinstance(given, dict):
         raise _bad("group is an object")
-    by, statistics = _names(given.get("by"), "group.by"), given.get("stats") or list(STATISTICS)
+    by, statistics = names_of(given.get("by"), "group.by"), given.get("stats") or list(STATISTICS)
     if len(by) > GROUP_COLUMNS_MAX:
         raise _bad(f"group.by has at most {GROUP_COLUMNS_MAX} columns")
     if not isinstance(statistics, list) or not all(name in STATISTICS for name in statistics):
@@ -177,7 +178,8 @@ def _grouping(given: object) -> Grouping | None:
     return Grouping(tuple(by), tuple(name for name in STATISTICS if name in statistics))
 
 
-def _names(given: object, what: str) -> list[str]:
+def names_of(given: object, what: str) -> list[str]:
+    """A list of names, each once."""
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise _bad(f"{what} is a list of names")
     return list(dict.fromkeys(given))
@@ -212,7 +214,7 @@ def _inside(end: float) -> float:
     return min(max(end, -_X_MAX), _X_MAX)
 
 
-def _ranks(given: object) -> tuple[tuple[int, ...] | None, str | None]:
+def ranks_of(given: object) -> tuple[tuple[int, ...] | None, str | None]:
     """Which ranks, and how they become one."""
     if given is None or given == "all":
         return None, None

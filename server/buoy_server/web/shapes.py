@@ -565,6 +565,33 @@ _PANEL_ANSWER = _named(
 )
 SERIES = _object({"epoch": COUNT, "rev": COUNT, "panels": _list(_PANEL_ANSWER)})
 
+POINTS_QUERY = _named(
+    "PointsQuery",
+    "Which points, and in which form; `range` is in steps, both ends inside, and for system metrics in microseconds.",
+    _object(
+        {"keys": _list(TEXT), "runs": {"anyOf": [_RUN_IDS, _object({"ids": _RUN_IDS})]}},
+        {
+            "format": _one_of(("csv", "json", "parquet")),
+            "range": _or_null(_list(INT, minItems=2, maxItems=2)),
+            "ranks": {"anyOf": [_one_of(("all", *REDUCTIONS)), _list(COUNT), {"type": "null"}]},
+            "smooth": _or_null(_SMOOTH),
+            "system": FLAG,
+        },
+    ),
+)
+_POINTS_PART = _object(
+    {
+        "run": TEXT,
+        "key": TEXT,
+        "rank": _or_null(COUNT),
+        "step": _list(INT),
+        "time_us": _list(INT),
+        "value": _list(_NUMBER),
+    },
+    {"smooth": _list(_NUMBER)},
+)
+POINTS = _named("Points", "Series part by part, each by step.", _object({"parts": _list(_POINTS_PART)}))
+
 POSITION = _object({"next_seq": COUNT})
 ACKNOWLEDGED = _named(
     "Acknowledged",
