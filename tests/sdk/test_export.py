@@ -9,6 +9,7 @@ import os
 import pty
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -106,6 +107,9 @@ def test_server_and_folder_give_the_same(odd_run: buoy.Run, tmp_path: Path, styl
     )
     run = f"local/odd/{odd_run.id}.{style}"
     assert [str(path) for path in files] == [f"history/{run}", f"runs.{style}", f"system/{run}"]
+    if style == "jsonl":
+        samples = (tmp_path / "server" / files[2]).read_text().splitlines()
+        assert {json.loads(sample)["_node"] for sample in samples} == {socket.gethostname()}
     for file in files:
         one, other = (tmp_path / name / file for name in ("server", "folder"))
         if style != "parquet":

@@ -132,6 +132,10 @@ def test_history_of_ranks_and_of_the_system(server: ServerProcess) -> None:
     system = history(server, stream, stream="system")["rows"]
     assert [(row["_runtime"], row["cpu"]) for row in system] == [(0.0, 0), (1.0, 1), (2.0, 2)]
     assert "_step" not in system[0]
+    assert {row["_node"] for row in system} == {"host1"}
+    assert history(server, stream, stream="system", layout="columns", rank="all")["node"] == ["host1"] * 3
+    assert "node" not in history(server, stream, layout="columns", rank="all")
+    assert "node" not in history(server, stream, stream="system", layout="columns", rank="mean")
 
 
 def pages(server: ServerProcess, source: Stream, **query: Any) -> Iterator[dict[str, Any]]:

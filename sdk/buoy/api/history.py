@@ -86,12 +86,15 @@ def rows(page: dict[str, Any], keys: Sequence[str], *, steps: bool) -> list[dict
     for key, column in page["columns"].items():
         for place, value in zip(column.get("at", range(len(found))), column["values"], strict=True):
             found[place][key] = value
-    own = zip(found, page["step"], page["time_us"], page.get("rank", [None] * len(found)), strict=True)
-    for row, step, time_us, rank in own:
+    nothing = [None] * len(found)
+    places = page.get("rank", nothing), page.get("node", nothing)
+    for row, step, time_us, rank, node in zip(found, page["step"], page["time_us"], *places, strict=True):
         if steps:
             row["_step"] = step
         if rank is not None:
             row["_rank"] = rank
+        if node is not None:
+            row["_node"] = node
         row["_timestamp"] = time_us / 1e6
         row["_runtime"] = (time_us - page["started_us"]) / 1e6
     return [row for row in found if all(key in row for key in keys)] if keys else found

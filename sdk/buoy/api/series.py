@@ -49,6 +49,7 @@ def rows(
         wanted.append(x_axis)
     wanted = [key for key in wanted if key not in _AXES]
     # Rows belong to a rank only if there are rows of several.
+    machines = _machines(run) if system and ranks == "all" else {}
     points: dict[tuple[float, int], dict[str, Any]] = {}
     for begin in range(0, len(wanted), _KEYS_MAX):
         some = wanted[begin : begin + _KEYS_MAX]
@@ -56,9 +57,15 @@ def rows(
         for found in _query(http, project, panel, lowest=ranks is None):
             rank = found["rank"] if ranks == "all" else -1
             own = {"_rank": rank} if ranks == "all" else {}
+            own |= {"_node": machines[rank]} if rank in machines else {}
             for x, y in _thinned(_points(found, whole=axis == "_step"), samples):
                 points.setdefault((x, rank), {axis: x, **own})[found["key"]] = y
     return [points[x] for x in sorted(points)]
+
+
+def _machines(run: Run) -> dict[int, str]:
+    """The machine whose samples have a rank, the latest attempt's if there were several."""
+    return {machine["rank"]: machine["host"] for machine in run.details()["machines"]}
 
 
 def _all_keys(http: Http, project: str, run_id: str, system: bool) -> list[str]:

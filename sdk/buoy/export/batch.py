@@ -8,6 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+NODE = "_node"
+"""In rows of system metrics: the machine, as if it had been logged."""
+
 ROWS_MAX = 65_536
 POINTS_MAX = 262_144
 

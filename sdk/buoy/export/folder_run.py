@@ -10,7 +10,7 @@ from typing import Any
 
 from buoy_core.rank_reduction import reduce_ranks
 
-from buoy.export.batch import Batch, Row, batches
+from buoy.export.batch import NODE, Batch, Row, batches
 from buoy.export.facts import Facts
 from buoy.export.folder_summary import Summary
 from buoy.export.fragments import Fragment, LogFolder
@@ -155,10 +155,12 @@ def _chosen(rows: Iterator[Row], wanted: Wanted) -> Iterator[Row]:
     """Only wanted keys and ranks, or ranks as one."""
     if wanted.keys:
         keys = set(wanted.keys)
+        rows = (row for row in rows if keys & row.values.keys())
+        if wanted.system:
+            keys.add(NODE)
         rows = (
             row._replace(values={key: row.values[key] for key in row.values if key in keys}) for row in rows
         )
-        rows = (row for row in rows if row.values)
     if wanted.reduction is not None:
         return _reduced(rows, wanted.reduction)
     if wanted.ranks != "all":

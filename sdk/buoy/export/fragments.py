@@ -14,6 +14,7 @@ from buoy_core.format import KIND_GAP, KIND_TABLES, ZERO_ID
 from buoy_core.wal import Damage, WalReader
 
 from buoy.errors import UsageError
+from buoy.export.batch import NODE
 from buoy.local import EXACT_ELSEWHERE, gap_text, plain
 from buoy.log_facts import LogFacts
 
@@ -77,6 +78,8 @@ class LogFolder:
             rows = decode_rows(payload, system=system)
             for index, step, time_us, values in self._calls(writer, rows):
                 order = (header.first_seq + index) * places + place
+                if system:
+                    values[NODE] = self.facts.start.host
                 # The machine is sampled by the clock.
                 yield Fragment(time_us if system else step, attempt, rank, order, time_us, values)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from buoy.api import Run
 from buoy.api.history import LIMIT_MAX
-from buoy.export.batch import Batch, Column
+from buoy.export.batch import NODE, Batch, Column
 from buoy.export.facts import Facts
 from buoy.export.wanted import Wanted
 
@@ -71,4 +71,6 @@ def _batch(page: dict[str, Any]) -> Batch:
     columns = {
         key: Column(column.get("at"), column["values"]) for key, column in sorted(page["columns"].items())
     }
+    if "node" in page:
+        columns = dict(sorted([*columns.items(), (NODE, Column(None, page["node"]))]))
     return Batch(page["step"], page["attempt"], page.get("rank", []), page["time_us"], columns)

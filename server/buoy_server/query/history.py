@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 
 from buoy_server.errors import Malformed
 from buoy_server.metadata.engine import Metadata
-from buoy_server.metadata.schema import ATTEMPTS, KEYS, SERIES
+from buoy_server.metadata.schema import ATTEMPTS, KEYS, SERIES, STREAMS
 from buoy_server.metrics.reader import MetricsReader
 from buoy_server.metrics.selection import Selection, SeriesKey
 from buoy_server.query.catalogue import find_project, find_run
@@ -79,11 +79,15 @@ class HistoryRequest:
 
 @dataclass(frozen=True)
 class HistoryPage:
-    """A page, when the run began, and the cursor of the next page; None after the last one."""
+    """A page, when the run began, and the cursor of the next page; None after the last one.
+
+    `nodes` has the machine of each row, if they are samples of machines and no rows over several of them.
+    """
 
     page: Page
     started_us: int
     cursor: str | None
+    nodes: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,8 @@ class _Chosen:
     lineage: Lineage
     attempts: dict[int, int]
     """As people count them, from 1, by the numbers that points have."""
+    hosts: dict[int, str]
+    """Machine of each stream."""
     rarest: int | None
     """Key that every row must have, the one with the fewest values; None if a row need not have any."""
 
@@ -160,10 +166,13 @@ class HistoryQuery:
             # The cursor counts steps, so all ranks of a step stay on one page.
             end = cut
             values.keep_steps(end)
+        page = chosen.counted_attempts(self._page(values, chosen, request))
+        by_machine = request.system and request.reduction is None
         return HistoryPage(
-            chosen.counted_attempts(self._page(values, chosen, request)),
+            page,
             chosen.started_us,
             str(end + 1) if end < high else None,
+            [chosen.hosts.get(stream, "") for stream in page.stream] if by_machine else None,
         )
 
     def _page(self, values: Values, chosen: _Chosen, request: HistoryRequest) -> Page:
@@ -178,6 +187,8 @@ class HistoryQuery:
             )
             numbers = select(ATTEMPTS.c.attempt).where(ATTEMPTS.c.run == run.id).order_by(ATTEMPTS.c.attempt)
             attempts = {row.attempt: place for place, row in enumerate(connection.execute(numbers), 1)}
+            streams = select(STREAMS.c.id, STREAMS.c.host).where(STREAMS.c.run == run.id)
+            hosts = {row.id: row.host for row in connection.execute(streams)} if request.system else {}
             rows = connection.execute(
                 select(
                     SERIES.c.key,
@@ -206,7 +217,7 @@ class HistoryQuery:
         rarest = _rarest(series) if request.complete and request.keys else None
         if request.superseded:
             lineage = Lineage(inherited=lineage.inherited)
-        return _Chosen(run.started_us, series, lineage, attempts, rarest)
+        return _Chosen(run.started_us, series, lineage, attempts, hosts, rarest)
 
     def _window(self, chosen: _Chosen, low: int, high: int, limit: int) -> tuple[int, int] | None:
         """The first and the last step of the page; None if there is nothing more."""
@@ -251,7 +262,8 @@ class HistoryQuery:
     def _values(self, chosen: _Chosen, steps: tuple[int, int], request: HistoryRequest) -> Values:
         found = {}
         for table, series in _tables(chosen.series):
-            columns = (*_COLUMNS, "kind") if table == "points" else _COLUMNS
+            columns = _COLUMNS + (("kind",) if table == "points" else ())
+            columns += ("stream",) if request.system else ()
             source, parameters = chosen.selection(series, steps).table(table, columns)
             found[table] = self._reader.query(f"SELECT * FROM {source}", parameters)
         values = Values(

@@ -36,7 +36,7 @@ class Column:
 
 @dataclass
 class Page:
-    """Some rows, in the order of step, attempt, rank. Rows are numbered from 0."""
+    """Some rows, in the order of step, attempt, rank. Rows are numbered from 0; `stream` is empty if nobody asked."""
 
     step: list[int] = field(default_factory=list)
     attempt: list[int] = field(default_factory=list)
@@ -44,6 +44,7 @@ class Page:
     time_us: list[int] = field(default_factory=list)
     columns: dict[str, Column] = field(default_factory=dict)
     points: int = 0
+    stream: list[int] = field(default_factory=list)
 
     def rows(self) -> list[dict[str, object]]:
         """The values of each row by name."""
@@ -59,7 +60,7 @@ class Values:
     """Values of a range of steps: numbers and texts together, the latest of each place, sorted by row.
 
     Args:
-        points: key, rank, attempt, step, seq, time_us, value, kind; in any order.
+        points: key, rank, attempt, step, seq, time_us, value, kind, and stream if rows are to have it; in any order.
         texts: The same without kind; values are tagged JSON text.
         by_rank: Each rank has rows of its own; otherwise the rank does not count.
         by_attempt: The same for attempts. What is superseded must be left out otherwise.
@@ -86,6 +87,7 @@ class Values:
         self._number = np.concatenate([points["value"].astype(np.float64), np.zeros(m)])[order]
         self._kind = np.concatenate([points["kind"].astype(np.uint8), np.zeros(m, np.uint8)])[order]
         self.time_us = joined("time_us")[order]
+        self._stream = joined("stream")[order] if "stream" in points else None
         self.keep(_ends(_changes(*self._row_key, self.key)))
 
     def __len__(self) -> int:
@@ -99,6 +101,8 @@ class Values:
         self._row_key = (self._row_key[0][mask], self._row_key[1][mask], self._row_key[2][mask])
         self._text, self._number, self._kind = self._text[mask], self._number[mask], self._kind[mask]
         self.time_us = self.time_us[mask]
+        if self._stream is not None:
+            self._stream = self._stream[mask]
 
     def keep_complete_rows(self, keys: Sequence[int]) -> None:
         """Forgets rows that do not have all of these keys."""
@@ -136,6 +140,7 @@ class Values:
             self.rank[begins].tolist(),
             np.maximum.reduceat(self.time_us, begins).tolist(),
             points=len(self),
+            stream=[] if self._stream is None else self._stream[begins].tolist(),
         )
         for key, places in self._by_key():
             at = row[places]

@@ -102,6 +102,8 @@ def _rows(found: HistoryPage, asked: HistoryRequest) -> dict[str, object]:
             row["_attempt"] = page.attempt[number]
         if asked.has_ranks:
             row["_rank"] = page.rank[number]
+        if found.nodes is not None:
+            row["_node"] = found.nodes[number]
         row["_timestamp"] = page.time_us[number] / 1e6
         row["_runtime"] = (page.time_us[number] - found.started_us) / 1e6
     return {"rows": rows, "cursor": found.cursor}
@@ -113,9 +115,11 @@ def _columns(found: HistoryPage, asked: HistoryRequest) -> dict[str, object]:
         name: {"values": column.values} | ({} if column.at is None else {"at": column.at})
         for name, column in page.columns.items()
     }
-    own = {"step": page.step, "attempt": page.attempt, "time_us": page.time_us}
+    own: dict[str, object] = {"step": page.step, "attempt": page.attempt, "time_us": page.time_us}
     if asked.has_ranks:
         own["rank"] = page.rank
+    if found.nodes is not None:
+        own["node"] = found.nodes
     return {
         "rows": len(page.step),
         "points": page.points,

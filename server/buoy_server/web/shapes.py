@@ -444,7 +444,7 @@ HISTORY_LAYOUT = _one_of(("rows", "columns"))
 _ROW = _named(
     "HistoryRow",
     "The values of one step by key, with `_step`, `_timestamp` and `_runtime`; `_rank` and `_attempt` if all were "
-    "asked for.",
+    "asked for; `_node`, the machine, in system metrics.",
     _map(_VALUE),
 )
 _COLUMN = _named(
@@ -469,7 +469,7 @@ HISTORY: Schema = {
                     "columns": _map(_COLUMN),
                     "cursor": _or_null(TEXT),
                 },
-                {"rank": _list(COUNT)},
+                {"rank": _list(COUNT), "node": _list(TEXT)},
             ),
         ),
     ]
