@@ -104,6 +104,7 @@ def run_payload(data: bytes) -> None:
     count = agree("count_records", data, raises=ValueError)
     assert count == (records if isinstance(records, str) else len(records))
     agree("definitions", data, raises=ValueError)
+    agree("last_row", data, raises=ValueError)
     agree("definitions", data, raises=(ValueError, TooManyObjects), objects_max=1)
     for system in (False, True):
         rows = agree("decode_rows", data, raises=ValueError, system=system)

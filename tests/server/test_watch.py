@@ -169,7 +169,7 @@ def test_a_rank_that_comes_back_is_in_no_trouble_though_it_stays_behind(at_s: fl
 
 
 @QUICK
-@given(st.floats(30, 600), st.floats(2, 14))
+@given(st.floats(30, 300), st.floats(2, 8))
 def test_evaluation_on_one_rank_is_told_of_once_at_most(pause_s: float, ratio: float) -> None:
     """The others go on meanwhile; from the second time on it is known as what this rank does."""
     period = pause_s * ratio
