@@ -130,6 +130,17 @@ export const t = {
     noProject: "There is no such project",
   },
 
+  views: {
+    title: "Views of this project",
+    button: (name: string | null, changed: boolean) =>
+      name === null ? "Views" : `View: ${name}${changed ? " *" : ""}`,
+    none: "None is kept yet. A view has all that the address has: runs, panels, axes, zoom.",
+    name: "Name",
+    save: "Save",
+    saveAs: "Save as",
+    drop: (name: string) => `Delete ${name}`,
+  },
+
   keyboard: {
     title: "Keyboard",
     single: "Single-key shortcuts",

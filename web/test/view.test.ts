@@ -42,6 +42,7 @@ const FULL: View = {
     ["rel", [60, 7200]],
   ]),
   full: "train/loss",
+  saved: "main-1",
   unknown: [["group", "config.opt"]],
 };
 

@@ -85,6 +85,20 @@ export interface Proposals extends Place {
   items: { text: string; runs: number | null }[];
 }
 
+/** A kept view without its content. */
+export interface ViewAbout {
+  id: string;
+  name: string;
+  changed_us: number;
+  edit_tag: string;
+}
+
+export interface KeptView extends ViewAbout {
+  content: { readonly [name: string]: Json };
+}
+
+const viewPath = (project: string, id: string): string => `${of(project)}/views/${encodeURIComponent(id)}`;
+
 export const api = {
   projects: (signal?: AbortSignal) => get<Projects>("api/v1/projects", signal),
 
@@ -92,6 +106,27 @@ export const api = {
     const body = { filter: null, ...query };
     const response = await post(`${of(project)}/runs:query`, body, "application/json", signal);
     return (await response.json()) as RunColumns;
+  },
+
+  views: (project: string, signal?: AbortSignal) =>
+    get<{ views: ViewAbout[] }>(`${of(project)}/views`, signal),
+
+  view: (project: string, id: string, signal?: AbortSignal) => get<KeptView>(viewPath(project, id), signal),
+
+  /** `match` says over which version: `If-Match` or `If-None-Match`. */
+  async keepView(
+    project: string,
+    id: string,
+    view: { name: string; content: Json },
+    match: Record<string, string>,
+  ): Promise<ViewAbout> {
+    const headers = { "Content-Type": "application/json", Accept: "application/json", ...match };
+    const init = { method: "PUT", headers, body: JSON.stringify(view) };
+    return (await (await call(viewPath(project, id), init)).json()) as ViewAbout;
+  },
+
+  async dropView(project: string, id: string): Promise<void> {
+    await call(viewPath(project, id), { method: "DELETE" });
   },
 
   async complete(project: string, text: string, place: number): Promise<Proposals> {

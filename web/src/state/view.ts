@@ -46,6 +46,8 @@ export interface View {
   readonly zoom: ReadonlyMap<XKind, Range>;
   /** The key in full screen. */
   readonly full: string | null;
+  /** The kept view that this one began as. */
+  readonly saved: string | null;
   /** Words of a newer version. */
   readonly unknown: readonly Word[];
 }
@@ -80,6 +82,7 @@ export const DEFAULT_VIEW: View = {
   size: 1,
   zoom: new Map(),
   full: null,
+  saved: null,
   unknown: [],
 };
 
@@ -233,6 +236,13 @@ const CODECS: readonly (readonly [string, Codec])[] = [
     {
       write: (view) => view.full,
       read: (text) => ({ full: text || null }),
+    },
+  ],
+  [
+    "view",
+    {
+      write: (view) => view.saved,
+      read: (text) => ({ saved: text || null }),
     },
   ],
 ];

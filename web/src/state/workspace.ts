@@ -14,6 +14,7 @@ import { Resource } from "./resource.ts";
 import { queryText, queryWords, writeQuery } from "./router.ts";
 import { type ListRow, RunList } from "./run-list.ts";
 import { type SectionNames, type Shown, shownSections, sortedSections } from "./sections.ts";
+import { keptText, Shelf } from "./shelf.ts";
 import { keepSlots, type Slots, slotsOf } from "./slots.ts";
 import { decodeView, encodeView, hasView, isSeen, type View } from "./view.ts";
 
@@ -30,6 +31,7 @@ export class WorkspacePage {
   readonly panels: Panels;
   readonly crosshair: Crosshair;
   readonly filterHelp: FilterHelp;
+  readonly shelf: Shelf;
   /** Scalar keys; null until the first answer. */
   readonly keys = signal<readonly string[] | null>(null);
   /** The run under the pointer in the list: its lines come to the front. */
@@ -57,6 +59,8 @@ export class WorkspacePage {
     this.history = signal(begin(this.firstView()));
     this.list = new RunList(this.id);
     this.filterHelp = new FilterHelp(this.id);
+    this.shelf = new Shelf(this.id, this.view, (view) => this.set(view));
+    this.openSaved();
     this.panels = new Panels(this.id, this.id, {
       system: false,
       reduction: (key) => ((this.known.get(`scalar ${key}`)?.ranks.length ?? 0) > 1 ? "band" : null),
@@ -189,7 +193,13 @@ export class WorkspacePage {
   stop(): void {
     this.writeNow(false);
     for (const stop of this.stops) stop();
-    for (const part of [this.list, this.panels, this.catalogue, this.crosshair]) part.stop();
+    for (const part of [this.list, this.panels, this.catalogue, this.crosshair, this.shelf]) part.stop();
+  }
+
+  /** A link that names a kept view and nothing else means that view as it is kept. */
+  private openSaved(): void {
+    const view = this.view.peek();
+    if (view.saved !== null) void this.shelf.open(view.saved, keptText(view) !== "");
   }
 
   /** The view of the address, or the draft where the address has none. */

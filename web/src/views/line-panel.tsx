@@ -174,7 +174,8 @@ function Notes({ page, panel }: { page: WorkspacePage; panel: Panel }): JSX.Elem
       </p>
     );
   }
-  if (plan === null) return null;
+  // Without a run that is shown there is nothing to say of any.
+  if (plan === null || page.drawn.value.length === 0) return null;
   const said = notes(plan, panel.hidden.value, page.view.value.x);
   const all = page.seenTotal.value;
   if (all > LINES_MAX)

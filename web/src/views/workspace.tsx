@@ -20,6 +20,7 @@ import { ProjectTabs } from "./project-tabs.tsx";
 import { snippet } from "./projects.tsx";
 import { RunList } from "./run-list.tsx";
 import { Shell } from "./shell.tsx";
+import { ViewShelf } from "./view-shelf.tsx";
 import styles from "./workspace.module.css";
 import { WorkspaceBar } from "./workspace-bar.tsx";
 
@@ -167,7 +168,9 @@ export function WorkspaceView({ page }: { page: WorkspacePage }): JSX.Element {
         {!missing && !empty && <Side page={page} />}
         <div class={styles.content}>
           <h1 class="vh">{page.project}</h1>
-          <ProjectTabs entity={page.entity} project={page.project} open="workspace" />
+          <ProjectTabs entity={page.entity} project={page.project} open="workspace">
+            {!missing && !empty && <ViewShelf page={page} />}
+          </ProjectTabs>
           {missing && <Failure error={error} missing={t.workspace.noProject} retry={() => list.retry()} />}
           {empty && <Empty />}
           {!missing && !empty && (
