@@ -7,6 +7,7 @@
  *  - The last point is exact, also when the rest is buckets.
  */
 import type { Column, ColumnName, Series } from "../data/frames.ts";
+import { pieces } from "../data/pieces.ts";
 import type { XKind } from "../data/types.ts";
 
 export interface Line {
@@ -221,7 +222,7 @@ export function plan(series: readonly Series[], x: XKind): Plan {
   let xMin = Number.POSITIVE_INFINITY;
   let xMax = Number.NEGATIVE_INFINITY;
   let failed = 0;
-  for (const one of series) {
+  for (const one of series.flatMap(pieces)) {
     if (one.kind === "error") failed += 1;
     if (one.kind !== "raw" && one.kind !== "buckets") continue;
     lines.push(one.kind === "raw" ? rawLine(one) : bucketLine(one, x));
