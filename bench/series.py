@@ -22,11 +22,12 @@ from buoy_server.query.panel import PanelRequest
 from buoy_server.query.smoothing import Smoothing
 from buoy_server.services import Services, open_services
 from buoy_server.web.frames import encode_frame
+from numpy.typing import NDArray
 from sqlalchemy import update
 
 POINTS = 10_000_000
 LIVE = 200
-TICKS = 20
+TICKS = 5
 RUNS, KEYS, STEPS = 100, 12, 1000
 PIXELS = 640
 _PART = 1_000_000
@@ -51,13 +52,11 @@ class Project:
         state = create_stream(metadata, start)
         resolve_keys(metadata, state, [(False, key) for key in keys])
         store, owner = MetricsStore(self.services.engine), state.owner
-        rows = []
-        for key in keys:
-            key_id = state.keys[False, key]
-            for begin in range(0, steps, _PART):
-                step = np.arange(begin, min(begin + _PART, steps), dtype=np.int64)
-                self._insert(store, (owner.run, owner.attempt, owner.stream), key_id, step)
-            rows.append(self._row(owner.run, owner.attempt, owner.stream, key_id, steps))
+        ids = [state.keys[False, key] for key in keys]
+        for begin in range(0, steps, _PART):
+            step = np.arange(begin, min(begin + _PART, steps), dtype=np.int64)
+            self._insert(store, (owner.run, owner.attempt, owner.stream), ids, step)
+        rows = [self._row(owner.run, owner.attempt, owner.stream, key, steps) for key in ids]
         with metadata.write() as connection:
             connection.execute(SERIES.insert(), rows)
             connection.execute(update(STREAMS).where(STREAMS.c.id == owner.stream).values(next_seq=steps + 1))
@@ -66,15 +65,16 @@ class Project:
         self,
         store: MetricsStore,
         owner: tuple[int, int, int],
-        key: int,
-        step: np.ndarray[tuple[int], np.dtype[np.int64]],
+        keys: Sequence[int],
+        steps: NDArray[np.int64],
     ) -> None:
+        step = np.tile(steps, len(keys))
         n = len(step)
-        noise = np.random.default_rng(key).normal(size=n) * 0.05
+        noise = np.random.default_rng(n).normal(size=n) * 0.05
         value = (np.exp(-step / (0.3 * POINTS)) + noise).astype(np.float32).astype(np.float64)
         columns = PointColumns(
             *owner,
-            key=np.full(n, key, np.uint32),
+            key=np.repeat(np.array(keys, np.uint32), len(steps)),
             rank=np.zeros(n, np.uint32),
             step=step,
             seq=(step + 1).astype(np.uint64),

@@ -162,6 +162,19 @@ def test_what_changes_the_past_comes_as_a_whole(services: Services, how: str) ->
     assert totals.sum() == pytest.approx(sum(expected))
 
 
+def test_a_rewind_ends_the_curves_of_keys_that_are_not_logged_again(services: Services) -> None:
+    """They had no new points, so they were taken for unchanged, and a page showed what no longer counted."""
+    name = project()
+    one = Stream("r", project=name)
+    one.writer().log([(step, {"loss": 1.0, "eval": 2.0}) for step in range(1000)])
+    send(services, one)
+    first = ask(services, one, ["eval"])
+    logged(services, name, "r", [3.0] * 10, first=600, attempt=2)
+    after = ask(services, one, ["eval"], have={"r": first.rev}).series[0]
+    assert after.gen != first.series[0].gen
+    assert after.columns["n"].sum() == 600
+
+
 def test_ranks_as_one_go_on_where_the_slowest_was(services: Services) -> None:
     """The step that one rank had and the other had not changes when the other comes to it."""
     stream = Stream(project=project())

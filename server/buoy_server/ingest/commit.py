@@ -22,6 +22,7 @@ from buoy_server.metadata.schema import (
     ATTEMPTS,
     EVENTS,
     GAPS,
+    KEYS,
     METRIC_DEFS,
     PROJECTS,
     RUNS,
@@ -85,7 +86,7 @@ def _commit(metadata: Metadata, connection: Connection, addition: Addition) -> C
     connection.execute(update(PROJECTS).where(PROJECTS.c.id == owner.project).values(activity_us=activity))
     _store_names(metadata, connection, owner.stream, changes)
     _store_series(metadata, connection, addition, rev)
-    _store_first_step(connection, addition)
+    _store_first_step(connection, addition, rev)
     for gap in changes.gaps:
         connection.execute(metadata.upsert(GAPS).values(stream=owner.stream, **gap).on_conflict_do_nothing())
     for event in changes.events:
@@ -149,13 +150,32 @@ def _merge(old: Any, new: Any) -> dict[str, ColumnElement[Any]]:
     return merged
 
 
-def _store_first_step(connection: Connection, addition: Addition) -> None:
+def _store_first_step(connection: Connection, addition: Addition, rev: int) -> None:
     steps = [item.tally.first_step for item in addition.series if not item.system]
     if steps:
         owner, first = addition.owner, min(steps)
         lower = or_(ATTEMPTS.c.first_step.is_(None), ATTEMPTS.c.first_step > first)
         mine = and_(ATTEMPTS.c.run == owner.run, ATTEMPTS.c.attempt == owner.attempt)
-        connection.execute(update(ATTEMPTS).where(mine, lower).values(first_step=first))
+        lowered = connection.execute(update(ATTEMPTS).where(mine, lower).values(first_step=first)).rowcount
+        # An attempt that goes on from a step has that as its first one from the start.
+        if lowered or addition.state.next_seq == 0:
+            _mark_superseded(connection, addition, rev)
+
+
+def _mark_superseded(connection: Connection, addition: Addition, rev: int) -> None:
+    """Series of earlier attempts end where this one begins, also those of keys that it has not logged yet."""
+    owner = addition.owner
+    first = select(ATTEMPTS.c.first_step).where(
+        ATTEMPTS.c.run == owner.run, ATTEMPTS.c.attempt == owner.attempt
+    )
+    logged = select(KEYS.c.id).where(KEYS.c.project == owner.project, KEYS.c.system == 0)
+    cut = and_(
+        SERIES.c.run == owner.run,
+        SERIES.c.attempt < owner.attempt,
+        SERIES.c.last_step >= first.scalar_subquery(),
+        SERIES.c.key.in_(logged),
+    )
+    connection.execute(update(SERIES).where(cut).values(rev=rev, gen=SERIES.c.gen + 1))
 
 
 def _store_metrics(metadata: Metadata, connection: Connection, run: int, changes: Changes) -> None:
