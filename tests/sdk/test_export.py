@@ -20,6 +20,7 @@ import buoy
 import duckdb
 import pandas as pd
 import pytest
+from buoy.api import Api
 from buoy.cli import main
 from buoy_core.rank_reduction import reduce_ranks
 from click.testing import CliRunner, Result
@@ -96,6 +97,29 @@ def test_json_lines_are_exactly_what_was_logged(odd_run: buoy.Run, tmp_path: Pat
             assert same(logged(row), EXPECTED[row["_step"]]), row
 
 
+def test_samples_name_their_machine(online: Server, tmp_path: Path) -> None:  # noqa: ARG001
+    with buoy.init(project="machines") as run:
+        run.log({"loss": 1.0})
+        wait_for(lambda: has_samples(run.path), "a sample", 60)
+    arrived(run.path)
+    for number, path in enumerate((run.path, run.dir)):
+        for more in ((), ("--keys", "memory_percent")):
+            out = tmp_path / f"{number}{len(more)}"
+            found = export(path, "-o", str(out), "--format", "jsonl", "--system", *more)
+            assert found.exit_code == 0, found.output
+            lines = (out / f"system/local/machines/{run.id}.jsonl").read_text().splitlines()
+            assert {json.loads(line)["_node"] for line in lines} == {socket.gethostname()}
+    rows = Api().run(run.path).history(stream="system", ranks="all", pandas=False)
+    assert {row["_node"] for row in rows} == {socket.gethostname()}
+
+
+def has_samples(path: str) -> bool:
+    try:
+        return any(key["key"] == "memory_percent" for key in Api().run(path).keys(system=True))
+    except buoy.CommError:
+        return False
+
+
 @pytest.mark.parametrize("style", ["parquet", "csv", "jsonl"])
 def test_server_and_folder_give_the_same(odd_run: buoy.Run, tmp_path: Path, style: str) -> None:
     for name, path in (("server", odd_run.path), ("folder", odd_run.dir)):
@@ -107,9 +131,6 @@ def test_server_and_folder_give_the_same(odd_run: buoy.Run, tmp_path: Path, styl
     )
     run = f"local/odd/{odd_run.id}.{style}"
     assert [str(path) for path in files] == [f"history/{run}", f"runs.{style}", f"system/{run}"]
-    if style == "jsonl":
-        samples = (tmp_path / "server" / files[2]).read_text().splitlines()
-        assert {json.loads(sample)["_node"] for sample in samples} == {socket.gethostname()}
     for file in files:
         one, other = (tmp_path / name / file for name in ("server", "folder"))
         if style != "parquet":
