@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from bench import log_call, ranks, series, start_up
+from bench import log_call, ranks, runs_table, series, start_up
 
 COMPARISONS = {
     "log_call": log_call.main,
     "start_up": start_up.main,
     "ranks": ranks.main,
     "series": series.main,
+    "runs_table": runs_table.main,
 }
 
 
