@@ -272,6 +272,7 @@ class Registry:
 
     def _join(self, start: v1.WriterStart, writer: WriterEntry) -> Stream:
         """The writer's stream, with the writer noted in the index."""
+        self._note_drafts(start)
         stream = self._existing(start)
         if stream is None:
             return self._make(start, writer)
@@ -318,10 +319,20 @@ class Registry:
         entry = self._drafts.get(start.writer_id) or self._lost_entry(start) or self._new_entry(start)
         entry.writers[start.writer_id] = writer
         self._drafts[start.writer_id] = entry
+        return self._note(start.writer_id, entry)
+
+    def _note(self, writer_id: bytes, entry: StreamEntry) -> Stream:
         self._index.save(entry)
-        del self._drafts[start.writer_id]
+        del self._drafts[writer_id]
         faults.point("stream.after_index")
         return self._add(self._stream(entry))
+
+    def _note_drafts(self, start: v1.WriterStart) -> None:
+        """Notes the run's streams of which that failed: whoever comes now may belong to one, and so may the next daemon
+        find them both."""
+        for writer_id, entry in list(self._drafts.items()):
+            if writer_id != start.writer_id and entry.key == run_key(start.run):
+                self.open(self._note(writer_id, entry))
 
     def _known_attempts(self, key: RunKey) -> list[StreamEntry]:
         entries = [stream.entry for stream in self.streams.values() if stream.entry.key == key]

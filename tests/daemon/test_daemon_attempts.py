@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import secrets
 import signal
 import subprocess
@@ -12,6 +13,10 @@ import time
 import grpc
 import psutil
 import pytest
+from buoy_daemon.errors import LogTrouble
+from buoy_daemon.folders.recorded import Recorded
+from buoy_daemon.index import Index, StreamEntry
+from buoy_daemon.registry import Registry
 from buoy_proto import v1
 
 from tests.crash.seam import Operation, Seam
@@ -175,3 +180,35 @@ def test_a_stream_that_could_not_be_noted_for_sure_is_the_same_one_at_the_next_t
     assert len(list(streams.glob("*.json"))) == 1
     run.finish()
     wait_until(lambda: not list(streams.glob("*.json")), "the end of the stream")
+
+
+class DoubtfulIndex(Index):
+    """Saves, and then says for a while that it may not have: so does a disk whose sync fails after the rename."""
+
+    doubtful = True
+
+    def save(self, entry: StreamEntry) -> None:
+        super().save(entry)
+        if self.doubtful:
+            self.doubtful = False
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_a_forked_process_joins_its_parents_stream_though_that_may_not_be_noted(state_dir, tmp_path):
+    """It came before the parent's next try and got a stream of its own. The next daemon found both in the index: one
+    launch had become two attempts, and one of them hid all rows of the other."""
+    index = DoubtfulIndex(state_dir / "streams")
+    registry = Registry(
+        index,
+        Recorded(state_dir / "recorded"),
+        machine_id="machine",
+        state_dir=state_dir,
+        append_grace_s=1.0,
+        unseen_grace_s=1.0,
+    )
+    parent = writer_start(tmp_path / "run", "")
+    with pytest.raises(LogTrouble):
+        registry.adopt(parent, "")
+    forked = registry.adopt(writer_start(tmp_path / "run", "", parent_writer=parent.writer_id), "")
+    assert [entry.stream_id for entry in index.load()] == [forked.stream_id]
+    assert registry.adopt(parent, "") is forked
