@@ -49,7 +49,7 @@ class Project:
         stream_id = f"{self.name}/{run}".encode().ljust(16, b".")[-16:]
         info = v1.RunInfo(project=self.name, run_id=run)
         start = v1.StreamStart(stream_id=stream_id, run=info, attempt=1, time_unix_us=_START_US)
-        state = create_stream(metadata, start)
+        state = create_stream(metadata, start, _START_US)
         resolve_keys(metadata, state, [(False, key) for key in keys])
         store, owner = MetricsStore(self.services.engine), state.owner
         ids = [state.keys[False, key] for key in keys]
