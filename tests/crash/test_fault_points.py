@@ -194,19 +194,19 @@ def test_removal_dies_at_each_point(tmp_path: Path) -> None:
     """A deleted run is neither seen again nor does it take anything of the others along, and in the end it is gone."""
     chance = random.Random(78)
     kept, expected = make_stream(blocks=5, rows=6, seed=0, project="removed")
-    soon = ("--removed-after", "1")
-    deleted = []
+    paths = []
     for number, name in enumerate(faults.reached_by(faults.REMOVAL), 1):
         stream, _ = make_stream(blocks=5, rows=6, seed=number, project="removed")
-        deleted.append(stream)
-        with ServerProcess(tmp_path, *soon, fault=name) as server:
+        paths.append(f"/api/v1/p/local:removed/runs/{stream.info.run_id}")
+        # One that removes nothing yet: it would otherwise go on with the run before, and not live to get this one.
+        with ServerProcess(tmp_path, "--removed-after", "3600") as server:
             upload(server, kept, chance)
             upload(server, stream, chance)
-            server.client.delete(f"/api/v1/p/local:removed/runs/{stream.info.run_id}").raise_for_status()
+            server.client.delete(paths[-1]).raise_for_status()
+        with ServerProcess(tmp_path, "--removed-after", "6", fault=name) as server:
             assert server.process.wait(60) == -signal.SIGKILL, f"{name} was never visited"
-    with ServerProcess(tmp_path, *soon) as server:
-        for stream in deleted:
-            path = f"/api/v1/p/local:removed/runs/{stream.info.run_id}"
+    with ServerProcess(tmp_path, "--removed-after", "1") as server:
+        for path in paths:
             wait_until(lambda path=path: server.client.get(path).json()["code"] == "no_such_run", "removal")
         assert history_of(server, kept) == expected
         answer = server.client.post("/api/v1/p/local:removed/runs:query", json={}).json()

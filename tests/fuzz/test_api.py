@@ -49,7 +49,12 @@ OPERATIONS = [
 ]
 
 STREAM = Stream("r1", project=f"fuzz-{secrets.token_hex(4)}")
-NAMES = {"project": f"local:{STREAM.info.project}", "run": "r1", "stream": STREAM.stream_id.hex()}
+NAMES = {
+    "project": f"local:{STREAM.info.project}",
+    "run": "r1",
+    "stream": STREAM.stream_id.hex(),
+    "view": "v1",
+}
 
 media_type("application/vnd.buoy.blocks", foreign(TARGETS["body"]))
 

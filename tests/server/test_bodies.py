@@ -173,8 +173,10 @@ def state_of(client: httpx.Client, stream: Stream) -> list[object]:
     """Everything that a client can see of a stream's project."""
     path = f"/api/v1/p/local:{stream.info.project}"
     run = client.get(f"{path}/runs/{stream.info.run_id}").json()
-    # The server notes a second later when it last heard of a machine, whatever that had to say.
+    # The server notes a second later when it last heard of a machine and its processes, whatever they had to say.
     del run["machines"]
+    for writer in run["writers"]:
+        del writer["seen_us"]
     return [
         client.get(stream.position_path).json(),
         run,
