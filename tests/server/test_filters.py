@@ -334,6 +334,17 @@ def test_bad_objects(given_filter: Any) -> None:
     assert refusal.value.extra == {}, "there is no text to point at"
 
 
+def test_thousands_of_values_at_once() -> None:
+    many = [f"r{number}" for number in range(10_000)]
+    assert holds(from_object({"id": {"$in": many}}))
+    assert holds(from_object({"tags": {"$in": [*many[2:], "v2"]}}))
+    assert not holds(from_object({"tags": {"$in": many}}))
+    assert holds(from_object({"config.layers": {"$in": ["4", 4]}}))
+    assert not holds(from_object({"config.layers": {"$in": ["4"]}}))
+    with pytest.raises(BadFilter, match="10000"):
+        from_object({"id": {"$in": [*many, "one more"]}})
+
+
 def test_nested_too_deep() -> None:
     deep: object = {"state": "x"}
     for _ in range(200):

@@ -72,11 +72,7 @@ class Masks:
         if isinstance(node, Has):
             return self._has(node)
         if isinstance(node, In):
-            name, column = self._column(node.key)
-            found = np.zeros(self._rows, np.bool_)
-            for value in node.values:
-                found |= self._equal(name, column, value, stars=False)
-            return found
+            return self._in(node)
         masks = [self.of(part) for part in node.parts]
         joined: Mask = (np.logical_and if isinstance(node, And) else np.logical_or).reduce(masks)
         return joined
@@ -87,6 +83,17 @@ class Masks:
         for name in ("name", "id"):
             _, column = self._column(Key(name))
             found |= _texts(column, _matches(column.arrow_texts(), pattern, node.at))
+        return found
+
+    def _in(self, node: In) -> Mask:
+        name, column = self._column(node.key)
+        plain = not (is_time(name) or is_duration(name))
+        # Scripts ask for thousands of ids at once: texts are looked up together.
+        texts = {value.text for value in node.values if plain and isinstance(value, Text)}
+        found = _one_of(column, texts)
+        for value in node.values:
+            if not (plain and isinstance(value, Text)):
+                found |= self._equal(name, column, value, stars=False)
         return found
 
     def _has(self, node: Has) -> Mask:
@@ -172,6 +179,15 @@ def _equal(column: Column, reading: Reading) -> Mask:
         if code is not None:
             found |= (kind == TEXT) & (column.code == code)
     return found | _others(column, lambda value: _same(value, reading), members=True, whole=True)
+
+
+def _one_of(column: Column, texts: set[str]) -> Mask:
+    """The rows that have one of some texts, by itself or in a list."""
+    chosen = np.zeros(len(column.texts), np.bool_)
+    chosen[[code for code in map(column.code_of, texts) if code is not None]] = True
+    return _texts(column, chosen) | _others(
+        column, lambda member: isinstance(member, str) and member in texts, members=True
+    )
 
 
 def _same(value: object, reading: Reading) -> bool:
