@@ -67,7 +67,8 @@ def test_by_default_only_rank_zero_logs(script: Script) -> None:
 
 
 def test_chosen_ranks(script: Script) -> None:
-    start_job(script, 3, ARGUMENTS="{'ranks': [0, 2]}")
+    outputs = start_job(script, 3, ARGUMENTS="{'ranks': [0, 2]}")
+    assert ["ranks other than 0, 2 log nothing" in error for _, error in outputs] == [False, True, False]
     wait_for(lambda: ended_run("finished").ranks == [0, 2], "ranks 0 and 2")
 
 
@@ -83,3 +84,13 @@ def test_two_jobs_are_two_runs(script: Script) -> None:
         )
         assert found.returncode == 0, found.stderr
     assert len(folders()) == 3
+
+
+def test_a_silent_rank_says_so_once(script: Script) -> None:
+    """It said it at each init(), and with chosen ranks nobody said it unless rank 1 was silent."""
+    code = "import buoy\nfor _ in range(3):\n    buoy.init(project='job').finish()"
+    job = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+    said = [script.run(code, RANK=str(rank), LOCAL_RANK=str(rank), **job).stderr for rank in (1, 2)]
+    assert [text.count("log nothing") for text in said] == [1, 0]
+    chosen = "import buoy; buoy.init(project='job', ranks=[0, 1]).finish()"
+    assert "log nothing" in script.run(chosen, RANK="2", LOCAL_RANK="2", **job).stderr

@@ -32,6 +32,9 @@ _REINIT: dict[object, str] = {
 _launches: dict[str, int] = {}
 """How often this process has joined each run, by its path."""
 
+_silence_told = False
+"""Whether this process has said that its rank logs nothing."""
+
 _jobs_started = 0
 """Runs that this process has joined by the name of its job: each rank calls init() in the same order."""
 
@@ -183,10 +186,7 @@ def _new(settings: Settings, values: dict[str, object], *, allow_val_change: boo
     chosen = settings.ranks or ("all" if shared or settings.run_id else "zero")
     several = rank.world_size > 1 and settings.mode != "disabled"
     if several and not logs(chosen, rank.rank):
-        if rank.rank == 1:
-            messages.say(
-                "ranks above 0 log nothing; say buoy.init(ranks='all') and they all log into the one run"
-            )
+        _say_silent(chosen, rank.rank, messages)
         config = Config(values, allow_val_change=allow_val_change)
         return silent_run(settings, settings.run_id or ids.random_id(), rank, config, messages)
     joins = several and chosen not in {"zero", (0,)}
@@ -209,6 +209,16 @@ def _new(settings: Settings, values: dict[str, object], *, allow_val_change: boo
     return start_run(
         settings, run_id, rank, config, messages, owner=owner, launch=launch, resumption=resumption
     )
+
+
+def _say_silent(chosen: str | tuple[int, ...], rank: int, messages: Messages) -> None:
+    """Says that ranks log nothing: once, by the lowest of them, however many runs it begins."""
+    global _silence_told
+    if _silence_told or any(not logs(chosen, lower) for lower in range(rank)):
+        return
+    _silence_told = True
+    who = f"ranks other than {', '.join(map(str, chosen))}" if isinstance(chosen, tuple) else "ranks above 0"
+    messages.say(f"{who} log nothing; say buoy.init(ranks='all') and they all log into the one run")
 
 
 def _config(values: dict[str, object], resumption: Resumption, *, allow_val_change: bool) -> Config:
