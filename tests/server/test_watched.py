@@ -277,11 +277,14 @@ def test_a_thousand_ranks_are_judged_in_little_time(metadata: Metadata, ingest: 
     job = Job(metadata, ingest, ranks=1024)
     job.go(3, list(range(1024)))
     job.now += S
-    begin = time.perf_counter()
+    begin, begin_cpu = time.perf_counter(), time.process_time()
     judge_all(metadata, LIMITS, job.now)
-    took_s = time.perf_counter() - begin
+    took_s, cpu_s = time.perf_counter() - begin, time.process_time() - begin_cpu
     with metadata.read() as connection:
         (state,) = connection.execute(select(WATCHES.c.state)).scalars()
-    print(f"1,024 ranks: judged in {took_s * 1000:.0f} ms, {len(state) / 1024:.0f} KiB kept")
+    print(
+        f"1,024 ranks: judged in {took_s * 1000:.0f} ms, {cpu_s * 1000:.0f} of CPU, {len(state) / 1024:.0f} KiB kept"
+    )
     assert len(json.loads(state)[3]) == 1024
-    assert took_s < 1.0
+    # Of the machine's time the test says nothing: it may have other things to do.
+    assert cpu_s < 1.0

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
+from operator import attrgetter
 
 from buoy_server.liveness.signs import Notice
 from buoy_server.liveness.watch import DEAD, LAGGING, STOPPED, Change, Rank, Seen, Watch
 
 _RANGES_MAX = 12
+_SEEN = attrgetter(*(field.name for field in fields(Seen)))
 _CODES = {DEAD: "rank_died", STOPPED: "rank_stopped", LAGGING: "rank_lagging", "": "rank_back"}
 _LEVELS = {DEAD: "error", STOPPED: "warn", LAGGING: "warn", "": "info"}
 
@@ -27,7 +29,7 @@ class Process:
 
 def write_watch(watch: Watch) -> str:
     """A watch as JSON: one list for each rank, because there may be a thousand."""
-    ranks = [[rank, *astuple(seen)] for rank, seen in watch.ranks.items()]
+    ranks = [[rank, *_SEEN(seen)] for rank, seen in watch.ranks.items()]
     return json.dumps([watch.judged_us, watch.clock, watch.rolled, ranks], separators=(",", ":"))
 
 
