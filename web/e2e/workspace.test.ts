@@ -248,6 +248,27 @@ describe("a workspace", () => {
     await close();
   });
 
+  it.each(EXTREMES)("keeps a view for others, $theme, $width px", async (at) => {
+    const kept = `night ${at.width} ${HOSTILE}`;
+    let link = "";
+    await check("views", "local/tides?logy=1&q=loss", "figure canvas", at, async (page) => {
+      await page.getByRole("button", { name: "Views", exact: true }).click();
+      await page.getByLabel("Name").fill(kept);
+      await page.getByRole("button", { name: "Save as" }).click();
+      await page.getByRole("button", { name: kept, exact: true }).waitFor();
+      await expect.poll(() => word(page, "view"), SLOWLY).not.toBeNull();
+      link = `?view=${word(page, "view")}`;
+    });
+    const { page, close } = await open(link);
+    await page.getByText("2 of 8 panels").waitFor();
+    expect(await page.getByLabel("Log y").isChecked()).toBe(true);
+    await page.getByLabel("Log y").uncheck();
+    await page.getByRole("button", { name: `View: ${kept} *`, exact: true }).waitFor();
+    await page.getByRole("button", { name: "Save", exact: true }).click();
+    await page.getByRole("button", { name: `View: ${kept}`, exact: true }).waitFor();
+    await close();
+  });
+
   it("moves the crosshair by the keyboard and says what it meets", async () => {
     const { page, close } = await open("?q=^lr$");
     await drawn(page, 12).waitFor();

@@ -94,7 +94,7 @@ function Panels({ page }: { page: WorkspacePage }): JSX.Element | null {
   if (panels === 0) return <NoPanels page={page} />;
   return (
     <>
-      {page.list.rows.value !== null && page.drawn.value.length === 0 && (
+      {page.rows.value.length > 0 && page.drawn.value.length === 0 && (
         <p class={styles.none}>
           {t.workspace.noneShown}{" "}
           <button type="button" onClick={() => page.set({ eyes: { rule: "allBut", runs: [] } })}>
