@@ -122,6 +122,28 @@ describe("panels of many runs", () => {
     expect(drawn("x")).toEqual(["b"]);
   });
 
+  it("mark the frame in which all that is in view is drawn, once for each change", async () => {
+    const marked = vi.spyOn(performance, "mark");
+    const views = (): unknown[] =>
+      marked.mock.calls.flatMap(([name, { detail } = {}]) => (name === "buoy:view-drawn" ? [detail] : []));
+    for (const key of ["x", "y"]) panels.show(key, 400);
+    await answered();
+    await vi.advanceTimersByTimeAsync(20);
+    panels.look({ ...VIEW, range: [0, 1] });
+    await vi.advanceTimersByTimeAsync(0);
+    await answered();
+    await vi.advanceTimersByTimeAsync(20);
+    panels.look({ ...VIEW, range: [0, 1], runs: ["b"] });
+    await answered();
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(views()).toEqual([
+      { panels: 2, runs: 2 },
+      { panels: 2, runs: 2 },
+      { panels: 2, runs: 1 },
+    ]);
+    marked.mockRestore();
+  });
+
   it("tell why the server refused, keep the picture, and ask again", async () => {
     panels.show("x", 400);
     await answered();

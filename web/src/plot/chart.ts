@@ -114,6 +114,11 @@ export class Chart {
     return { plan, view: this.view(), yRange, yTicks: this.yTicks(), options };
   }
 
+  /** Where a value is, in device pixels of the canvas. */
+  place(x: number, y: number): readonly [left: number, top: number] {
+    return [this.plot.valToPos(x, "x", true), this.plot.valToPos(y, "y", true)];
+  }
+
   /**
    * Moves the crosshair by this many points of the line that has the most of them, ±Infinity to an end; charts with
    * the same key follow. Returns where it is then, null where there is nothing.

@@ -9,6 +9,7 @@ import { ApiError, api } from "../data/api.ts";
 import type { Frame, Series } from "../data/frames.ts";
 import type { PanelQuery, Range, XKind } from "../data/types.ts";
 import { type Line, type Plan, plan } from "../plot/plan.ts";
+import { viewDrawn } from "./drawn.ts";
 import { dataArrived, visible } from "./live.ts";
 import { Scheduler } from "./scheduler.ts";
 
@@ -76,6 +77,8 @@ export class Panels {
   private readonly stopWatching: () => void;
   private view: PanelsView = { runs: [], x: "step", range: null, superseded: false };
   private asked = false;
+  /** Charts have changed since all of them were told to be drawn. */
+  private changing = false;
   /** Largest step seen in any answer. */
   readonly lastStep = signal<number | null>(null);
 
@@ -239,7 +242,10 @@ export class Panels {
       const runs = this.due(panel);
       return runs.length === 0 ? [] : [{ panel, runs, query: this.query(panel, runs) }];
     });
-    if (due.length === 0) return;
+    if (due.length === 0) {
+      this.settled();
+      return;
+    }
     const { view } = this;
     for (const { panel, runs } of due) {
       panel.waiting.value = panel.plan === null;
@@ -263,6 +269,7 @@ export class Panels {
           this.accept(panel, runs, frame, query.px === panel.px);
         }
       }
+      this.settled();
     } catch (error) {
       if (this.abort.signal.aborted) return;
       for (const { panel, runs } of due) this.failed(panel, runs, error);
@@ -299,6 +306,15 @@ export class Panels {
     panel.error.value = null;
     panel.plan = plan(this.seriesOf(panel), this.view.x);
     panel.revision.value += 1;
+    this.changing = true;
+  }
+
+  /** Says so once everything in view is as it is asked for. */
+  private settled(): void {
+    const shown = [...this.shown.keys()].map((key) => this.panel(key));
+    if (!this.changing || shown.some((panel) => this.due(panel).length > 0)) return;
+    this.changing = false;
+    viewDrawn(shown.length, this.view.runs.length);
   }
 
   private seriesOf(panel: Panel): Series[] {
@@ -313,6 +329,7 @@ export class Panels {
     if (panel.plan === null && this.view.runs.length > 0) return;
     panel.plan = plan(this.seriesOf(panel), this.view.x);
     panel.revision.value += 1;
+    this.changing = true;
   }
 
   private remember(series: Series): void {

@@ -7,7 +7,7 @@ import { csvOf, save, savePng, svgOf } from "../plot/export.ts";
 import type { Line, Plan } from "../plot/plan.ts";
 import type { Stroke } from "../plot/stroke.ts";
 import { announce } from "../state/announcements.ts";
-import { chartDrawn } from "../state/drawn.ts";
+import { chartDrawn, charted } from "../state/drawn.ts";
 import type { Panel } from "../state/panels.ts";
 import { routeHref } from "../state/router.ts";
 import { matcher } from "../state/sections.ts";
@@ -64,6 +64,7 @@ function startLines(
   });
   let chart: Chart | null = null;
   let styled = "";
+  let forget = (): void => undefined;
   const stops = [
     // Another scale or theme is another plot; other strokes are only painted.
     effect(() => {
@@ -72,6 +73,7 @@ function startLines(
       if (chart === null) {
         chart = new Chart(host, wanted);
         charts.set(panel.key, chart);
+        forget = charted(panel.key, chart);
       } else if (style !== styled) chart.restyle(wanted);
       styled = style;
     }),
@@ -92,6 +94,7 @@ function startLines(
   page.panels.show(panel.key, host.clientWidth);
   return () => {
     for (const stop of stops) stop();
+    forget();
     if (charts.get(panel.key) === chart) charts.delete(panel.key);
     chart?.destroy();
     page.panels.hide(panel.key);
