@@ -1,47 +1,56 @@
-/** The filter line of the runs list: completes keys and values, and says where it cannot be understood. */
+/** The filter line of lists of runs: completes keys and values, and says where it cannot be understood. */
 import type { JSX } from "preact";
-import type { Place } from "../data/api.ts";
+import type { ApiError, Place } from "../data/api.ts";
 import * as format from "../format.ts";
-import type { WorkspacePage } from "../state/workspace.ts";
+import type { FilterHelp } from "../state/proposals.ts";
 import { t } from "../strings.ts";
-import { step } from "./run-cursor.ts";
 import styles from "./run-filter.module.css";
 
 const FIELD = "filter-runs";
 
+/** What the line belongs to. */
+export interface FilterHost {
+  readonly help: FilterHelp;
+  readonly line: string;
+  /** Why the runs could not be listed, which may be the line's fault. */
+  readonly error: ApiError | null;
+  write(line: string): void;
+  /** Somebody is done with the line and goes on to what was found. */
+  leave(): void;
+}
+
 /** Puts a proposal into the line and the cursor behind it. */
-function take(page: WorkspacePage, item: number): void {
-  const help = page.filterHelp;
+function take(host: FilterHost, item: number): void {
+  const help = host.help;
   const field = document.getElementById(FIELD);
-  const taken = help.taken(page.view.peek().filter, item);
+  const taken = help.taken(field instanceof HTMLInputElement ? field.value : host.line, item);
   if (taken === null || !(field instanceof HTMLInputElement)) return;
   field.value = taken.text;
   field.setSelectionRange(taken.place, taken.place);
   field.focus();
-  page.set({ filter: taken.text }, "filter");
+  host.write(taken.text);
   help.typed(taken.text, taken.place);
 }
 
-function onKey(event: KeyboardEvent, page: WorkspacePage): void {
-  const help = page.filterHelp;
+function onKey(event: KeyboardEvent, host: FilterHost): void {
+  const help = host.help;
   const { length } = help.items.peek();
   const chosen = help.chosen.peek();
   if (event.isComposing) return;
   if (event.key === "ArrowDown" && length > 0) help.move(1);
   else if (event.key === "ArrowUp" && length > 0) help.move(-1);
-  else if (event.key === "Enter" && chosen >= 0) take(page, chosen);
+  else if (event.key === "Enter" && chosen >= 0) take(host, chosen);
   else if (event.key === "Escape" && length > 0) help.close();
   else if (event.key === "Enter" || event.key === "ArrowDown") {
     // On to what was found.
     help.close();
-    page.cursor.value = null;
-    step(page, 1);
+    host.leave();
   } else return;
   event.preventDefault();
 }
 
-function Proposals({ page }: { page: WorkspacePage }): JSX.Element | null {
-  const help = page.filterHelp;
+function Proposals({ host }: { host: FilterHost }): JSX.Element | null {
+  const help = host.help;
   const items = help.items.value;
   if (items.length === 0) return null;
   return (
@@ -57,7 +66,7 @@ function Proposals({ page }: { page: WorkspacePage }): JSX.Element | null {
           tabIndex={-1}
           // Before the field loses the focus, with which the list would go.
           onPointerDown={(event) => event.preventDefault()}
-          onClick={() => take(page, i)}
+          onClick={() => take(host, i)}
         >
           <span class={styles.text}>{item.text}</span>
           {item.runs !== null && <span class={styles.count}>{format.count(item.runs)}</span>}
@@ -83,10 +92,9 @@ function Fault({ line, place, why }: { line: string; place: Place; why: string }
   );
 }
 
-export function RunFilter({ page }: { page: WorkspacePage }): JSX.Element {
-  const help = page.filterHelp;
-  const line = page.view.value.filter;
-  const error = page.list.error.value;
+export function RunFilter({ host }: { host: FilterHost }): JSX.Element {
+  const help = host.help;
+  const { line, error } = host;
   const place = error?.place ?? null;
   const open = help.items.value.length > 0;
   const typed = (field: HTMLInputElement): void =>
@@ -108,14 +116,14 @@ export function RunFilter({ page }: { page: WorkspacePage }): JSX.Element {
         spellcheck={false}
         value={line}
         onInput={(event) => {
-          page.set({ filter: event.currentTarget.value }, "filter");
+          host.write(event.currentTarget.value);
           typed(event.currentTarget);
         }}
         onFocus={(event) => typed(event.currentTarget)}
         onBlur={() => help.close()}
-        onKeyDown={(event) => onKey(event, page)}
+        onKeyDown={(event) => onKey(event, host)}
       />
-      <Proposals page={page} />
+      <Proposals host={host} />
       {error !== null && place !== null && <Fault line={line.trim()} place={place} why={error.message} />}
     </div>
   );

@@ -12,6 +12,7 @@ import { DayMark } from "../ui/day-mark.tsx";
 import { Mount } from "../ui/mount.tsx";
 import { Tool } from "../ui/tool.tsx";
 import { VirtualList } from "../ui/virtual-list.tsx";
+import { step } from "./run-cursor.ts";
 import { RunFilter } from "./run-filter.tsx";
 import styles from "./run-list.module.css";
 
@@ -222,7 +223,18 @@ export function RunList({ page }: { page: WorkspacePage }): JSX.Element {
   return (
     <div class={styles.column}>
       <div class={styles.head}>
-        <RunFilter page={page} />
+        <RunFilter
+          host={{
+            help: page.filterHelp,
+            line: page.view.value.filter,
+            error: page.list.error.value,
+            write: (filter) => page.set({ filter }, "filter"),
+            leave: () => {
+              page.cursor.value = null;
+              step(page, 1);
+            },
+          }}
+        />
         <p class={styles.counts} title={t.workspace.eyeHint}>
           {page.list.rows.value !== null &&
             t.workspace.count(format.count(page.seenTotal.value), format.count(page.list.total.value))}
