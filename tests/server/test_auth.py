@@ -5,6 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 from buoy_server.web import app
+from buoy_server.web.auth import cookie_name
 from starlette.routing import Route
 
 from tests.server.processes import ServerProcess
@@ -41,7 +42,9 @@ def test_wrong_tokens(server: ServerProcess, path: str) -> None:
         answer = ask(server, path, authorization=f"Bearer {wrong}")
         assert answer.status_code in (401, 403), wrong
     assert ask(server, path, authorization=f"Basic {server.token}").status_code == 401
-    assert ask(server, path, cookie="buoy_token=nonsense").status_code == 403
+    assert ask(server, path, cookie=f"{cookie_name(server.token)}=nonsense").status_code == 403
+    # The cookie of another server on this machine, or of a token that was replaced, is none.
+    assert ask(server, path, cookie=f"{cookie_name('other')}={server.token}").status_code == 401
 
 
 def test_a_browser_gets_a_page_that_says_what_to_do(server: ServerProcess) -> None:
@@ -66,9 +69,25 @@ def test_the_link_sets_a_cookie_and_hides_the_token(server: ServerProcess) -> No
     assert "HttpOnly" in cookie
     assert "samesite=lax" in cookie.lower()
     assert "Path=/" in cookie
+    assert "Secure" not in cookie
     name_and_value = cookie.partition(";")[0]
     assert ask(server, "/api/v1/projects", cookie=name_and_value).status_code == 200
     assert ask(server, "/api/v1/projects", cookie=f"other=1; {name_and_value}; {{x}}=2").status_code == 200
+
+
+@pytest.mark.parametrize(("proto", "secure"), [("https", True), ("https, http", True), ("http", False)])
+def test_a_cookie_that_was_set_over_https_never_goes_over_http(
+    server: ServerProcess, proto: str, secure: bool
+) -> None:
+    answer = ask(server, f"/?token={server.token}", **{"x-forwarded-proto": proto})
+    assert ("Secure" in answer.headers["set-cookie"]) is secure
+
+
+def test_two_servers_on_one_host_do_not_log_each_other_out(server: ServerProcess) -> None:
+    """Their cookies had one name, and a browser keeps one cookie of a name for all ports of a host."""
+    mine = ask(server, f"/?token={server.token}").headers["set-cookie"].partition("=")[0]
+    assert mine == cookie_name(server.token) != cookie_name("another")
+    assert server.token not in mine
 
 
 def test_a_wrong_link_sets_no_cookie(server: ServerProcess) -> None:

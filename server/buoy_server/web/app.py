@@ -31,6 +31,7 @@ from buoy_server.web import (
 )
 from buoy_server.web.auth import TokenGate
 from buoy_server.web.problems import http_error, problem, refused, unexpected
+from buoy_server.web.safety import SafeAnswers
 
 _API = [
     Route("/healthz", about.healthz),
@@ -101,7 +102,7 @@ def make_app(services: Services, token: str) -> Starlette:
 
     app = Starlette(
         routes=[*_API, *_PAGES],
-        middleware=[Middleware(TokenGate, token=token)],
+        middleware=[Middleware(SafeAnswers), Middleware(TokenGate, token=token)],
         exception_handlers={
             **dict.fromkeys((Malformed, Missing, Conflict, Stale, TooLarge, Busy, StorageTrouble), refused),
             HTTPException: http_error,

@@ -2,10 +2,15 @@
 
 Programs send `Authorization: Bearer TOKEN`. A browser opens the printed link once; the token moves from the address
 into a cookie, so that it stays out of the history, of referrers and of copied links.
+
+A browser sends the cookie whoever has made it ask, so what may change something is taken from our own pages only. It
+also sends it to every port of the host: the cookie has a name of its own for each token, so that two servers on one
+machine do not log each other's viewers out.
 """
 
 from __future__ import annotations
 
+import hashlib
 import html
 from urllib.parse import parse_qsl, urlencode
 
@@ -15,10 +20,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from buoy_server.access import same_token
-from buoy_server.web.base import base_path, forwarded_prefix
+from buoy_server.web.base import base_path, forwarded_prefix, is_https
+from buoy_server.web.origin import SAFE_METHODS, from_own_page
 from buoy_server.web.problems import problem
 
-COOKIE = "buoy_token"
 _COOKIE_AGE_S = 400 * 24 * 3600
 
 
@@ -28,6 +33,7 @@ class TokenGate:
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._token = token
+        self._cookie = cookie_name(token)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers 303, 401 or 403."""
@@ -58,10 +64,11 @@ class TokenGate:
             forwarded_prefix(scope) + path + ("?" + rest if rest else ""), 303, {"Cache-Control": "no-store"}
         )
         response.set_cookie(
-            COOKIE,
+            self._cookie,
             self._token,
             max_age=_COOKIE_AGE_S,
             path=base_path(scope),
+            secure=is_https(scope),
             httponly=True,
             samesite="lax",
         )
@@ -70,9 +77,11 @@ class TokenGate:
     def _refusal(self, scope: Scope) -> Response | None:
         headers = Headers(scope=scope)
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
-        given = bearer.strip() if scheme.lower() == "bearer" else _cookie(headers.get("cookie", ""))
+        by_cookie = scheme.lower() != "bearer"
+        given = self._from_cookies(headers.get("cookie", "")) if by_cookie else bearer.strip()
         if given and same_token(given, self._token):
-            return None
+            foreign = by_cookie and scope["method"] not in SAFE_METHODS and not from_own_page(headers)
+            return _foreign_page() if foreign else None
         if not _is_api(_path(scope)) and "text/html" in headers.get("accept", ""):
             return _page(
                 401,
@@ -93,6 +102,15 @@ class TokenGate:
         response.headers["WWW-Authenticate"] = "Bearer"
         return response
 
+    def _from_cookies(self, header: str) -> str:
+        # Every port of the host sets cookies; one that is malformed must not lock anybody out.
+        return cookie_parser(header).get(self._cookie, "")
+
+
+def cookie_name(token: str) -> str:
+    """The cookie's name for a token; tells nothing of it."""
+    return f"buoy_{hashlib.blake2b(token.encode(), digest_size=6).hexdigest()}"
+
 
 def _path(scope: Scope) -> str:
     path, root = str(scope["path"]), str(scope.get("root_path", ""))
@@ -107,9 +125,14 @@ def _is_api(path: str) -> bool:
     return path.startswith("/api/") or path in ("/metrics", "/openapi.json")
 
 
-def _cookie(header: str) -> str:
-    # A browser sends every cookie of the host, whatever port set it; one that is malformed must not lock anybody out.
-    return cookie_parser(header).get(COOKIE, "")
+def _foreign_page() -> Response:
+    return problem(
+        403,
+        "Forbidden",
+        "foreign_origin",
+        "A browser has sent this from a page that is not this dashboard, so nothing was changed. Programs send the "
+        "token as `Authorization: Bearer TOKEN`; a proxy in front of the server has to pass `Host` on as it came.",
+    )
 
 
 def _page(status: int, title: str, text: str) -> Response:

@@ -20,3 +20,9 @@ def base_path(scope: Scope) -> str:
     """The path below which all pages are; begins and ends with a slash."""
     root = str(scope.get("root_path", "")).rstrip("/")
     return (forwarded_prefix(scope) or (root if _PREFIX.fullmatch(root) else "")) + "/"
+
+
+def is_https(scope: Scope) -> bool:
+    """Whether the browser's connection is encrypted, as far as the server or the proxy in front of it can tell."""
+    forwarded = Headers(scope=scope).get("x-forwarded-proto", "").partition(",")[0].strip()
+    return "https" in (scope.get("scheme"), forwarded)

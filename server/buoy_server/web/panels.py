@@ -72,9 +72,9 @@ async def series(request: Request) -> Response:
     room = Room(bytes_max, len(panels))
     if MEDIA_TYPE in request.headers.get("accept", ""):
         frames = map(room.take, encode_stream(answers(), services.metadata.epoch))
-        return StreamingResponse(
-            frames, media_type=f"{MEDIA_TYPE}; v=1", headers={"Cache-Control": "no-store"}
-        )
+        # Panel by panel: a proxy that collected them would hold back the first for the last.
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(frames, media_type=f"{MEDIA_TYPE}; v=1", headers=headers)
     found = await run_in_threadpool(lambda: list(answers()))
     rev = max([rev, *(answer.rev for answer in found)])
     return JSONAnswer(

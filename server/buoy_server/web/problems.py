@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from buoy_server.errors import Busy, Conflict, Malformed, Missing, Refused, Stale, StorageTrouble, TooLarge
+from buoy_server.web.safety import add_headers
 
 _STATUS: dict[type[Refused], tuple[int, str]] = {
     Malformed: (400, "The request is wrong"),
@@ -56,6 +57,9 @@ async def http_error(_request: Request, error: Exception) -> Response:
 async def unexpected(request: Request, error: Exception) -> Response:
     """A fault of ours. The log has the details; the address is logged without its query, which may hold a token."""
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(
+    answer = problem(
         500, "Internal error", "internal_error", "The server met an error of its own; its log says more."
     )
+    # Starlette sends this one past all middleware.
+    add_headers(answer.headers)
+    return answer

@@ -1,8 +1,8 @@
 """The dashboard: files that Vite built into `static/`, and the one page that all addresses share.
 
 Assets have their hash in their name and are kept for ever; the page is asked for again each time and carries an
-ETag. `<base href>` is written into it, so that it works behind any prefix. Nothing the page loads may come from
-elsewhere: the policy says so to the browser.
+ETag. `<base href>` is written into it, so that it works behind any prefix. Nothing the page loads comes from
+elsewhere; `safety.POLICY` has the browser see to that.
 """
 
 from __future__ import annotations
@@ -21,16 +21,7 @@ from buoy_server.web.problems import problem
 
 STATIC = Path(__file__).parent.parent / "static"
 
-POLICY = (
-    "default-src 'self'; script-src 'self'; worker-src 'self'; img-src 'self' blob: data:; "
-    "style-src 'self' 'unsafe-inline'; frame-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'self'"
-)
-_PAGE_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-}
+_PAGE_HEADERS = {"Cache-Control": "no-cache"}
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 
 _NOT_BUILT = """<!doctype html><meta charset=utf-8><title>buoy: the dashboard is not built</title>
@@ -69,7 +60,6 @@ def asset(request: Request) -> Response:
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     headers = {
         "Cache-Control": "public, max-age=31536000, immutable",
-        "X-Content-Type-Options": "nosniff",
         "Vary": "Accept-Encoding",
     }
     accepted = request.headers.get("accept-encoding", "")
@@ -92,7 +82,7 @@ def top_file(request: Request) -> Response:
         and path.suffix not in (".br", ".gz", ".html")
         and _is_there(path, STATIC)
     ):
-        return FileResponse(path, headers={"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+        return FileResponse(path, headers={"Cache-Control": "no-cache"})
     return page(request)
 
 
