@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks for the programs that come from the system, and installs what is missing when root.
 #
-#   scripts/system.sh          all of it: what building needs, Chromium and PostgreSQL for the tests
+#   scripts/system.sh          all of it: what building needs, Chromium, PostgreSQL and nginx for the tests
 #   scripts/system.sh build    a C compiler, Python's headers and venv
 #   scripts/system.sh web      Node.js and npm
 set -euo pipefail
@@ -24,6 +24,10 @@ has_postgresql() {
   compgen -G '/usr/lib/postgresql/*/bin/initdb' || command -v initdb
 }
 
+has_nginx() { # Debian has it where only root looks
+  PATH="$PATH:/usr/sbin:/usr/local/sbin" command -v nginx
+}
+
 check_build() {
   need gcc command -v cc
   need python3-venv "$python" -c 'import ensurepip, venv'
@@ -42,6 +46,7 @@ check_web() {
 check_tests() {
   need chromium command -v chromium
   need postgresql has_postgresql
+  need nginx has_nginx
 }
 
 case ${1:-all} in
@@ -55,6 +60,12 @@ esac
 
 if [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
+  # The tests start databases and proxies of their own; the packages' services stay as they are.
+  if [[ ! -e /usr/sbin/policy-rc.d ]]; then
+    printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+    chmod +x /usr/sbin/policy-rc.d
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
   if [[ ${packages[*]} == *nodejs* ]] && ! has_node; then
