@@ -7,6 +7,8 @@ W4  100,000 runs, 20 configured values, 5 metrics, no points    a table of runs
 
     python -m tests.datasets w4 --data-dir DIR [--runs 100000]
 
+`shape_of` also makes excerpts of them, and `fill` writes several projects at once.
+
 What is written is what ingest would have written, as far as readers can tell; no server may have the folder open.
 """
 
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +51,10 @@ class Shape:
     points: bool = True
 
 
-def shape_of(name: str, runs: int | None = None) -> Shape:
-    """W1 to W4; `runs` makes one smaller or larger."""
+def shape_of(
+    name: str, runs: int | None = None, *, keys: int | None = None, steps: int | None = None
+) -> Shape:
+    """W1 to W4, smaller or larger where a number is given."""
     shapes = {
         "w1": Shape(1000, tuple(f"group{number % 5}/key{number:02}" for number in range(50)), 1000),
         "w2": Shape(
@@ -60,7 +64,7 @@ def shape_of(name: str, runs: int | None = None) -> Shape:
         "w4": Shape(100_000, METRICS, 1000, points=False),
     }
     found = shapes[name]
-    return found if runs is None else Shape(runs, found.keys, found.steps, found.points)
+    return Shape(runs or found.runs, found.keys[:keys], steps or found.steps, found.points)
 
 
 def write(
@@ -248,6 +252,18 @@ def _points(
     return _series_rows(number, run_id, keys, shape, ends)
 
 
+def fill(data_dir: Path, projects: Mapping[str, Shape], seed: int = 1) -> None:
+    """Writes projects into a server's folder, and has the engine put each series in one piece."""
+    services = open_services(parse(["--data-dir", str(data_dir)], {}))
+    try:
+        for name, shape in projects.items():
+            write(services.metadata, MetricsStore(services.engine), name, shape, seed)
+        with services.engine.client() as client:
+            client.command("OPTIMIZE TABLE points FINAL")
+    finally:
+        services.close()
+
+
 def main() -> None:
     """Reads the command line."""
     arguments = argparse.ArgumentParser(description="Writes a project of a given size.")
@@ -257,18 +273,8 @@ def main() -> None:
     arguments.add_argument("--runs", type=int)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    services = open_services(parse(["--data-dir", str(given.data_dir)], {}))
-    try:
-        name = given.project or given.shape
-        write(
-            services.metadata,
-            MetricsStore(services.engine),
-            name,
-            shape_of(given.shape, given.runs),
-            given.seed,
-        )
-    finally:
-        services.close()
+    shape = shape_of(given.shape, given.runs)
+    fill(given.data_dir, {given.project or given.shape: shape}, given.seed)
 
 
 if __name__ == "__main__":

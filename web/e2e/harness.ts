@@ -7,8 +7,8 @@ import { createInterface, type Interface } from "node:readline";
 import { promisify } from "node:util";
 import { type Browser, chromium } from "playwright-core";
 
-const REPOSITORY = resolve(import.meta.dirname, "../..");
-const PYTHON = process.env.BUOY_E2E_PYTHON ?? join(REPOSITORY, ".venv/bin/python");
+export const REPOSITORY = resolve(import.meta.dirname, "../..");
+export const PYTHON = process.env.BUOY_E2E_PYTHON ?? join(REPOSITORY, ".venv/bin/python");
 const CHROMIUM = process.env.BUOY_E2E_CHROMIUM ?? "/usr/bin/chromium";
 const START_MS = 60_000;
 const STOP_MS = 15_000;
@@ -59,11 +59,21 @@ export class Server {
   readonly base: string;
   readonly token: string;
   private child: ChildProcess;
-  private readonly folder: string;
+  /** Where it and everything that logs to it keep their files. */
+  readonly folder: string;
   private readonly options: readonly string[];
   private readonly loggers: Logger[] = [];
+  /** The folder was there before and stays. */
+  private readonly kept: boolean;
 
-  private constructor(child: ChildProcess, folder: string, ready: URL, options: readonly string[]) {
+  private constructor(
+    child: ChildProcess,
+    folder: string,
+    ready: URL,
+    options: readonly string[],
+    kept = false,
+  ) {
+    this.kept = kept;
     this.options = options;
     this.child = child;
     this.folder = folder;
@@ -76,6 +86,21 @@ export class Server {
     const folder = await mkdtemp(join(tmpdir(), "buoy-e2e-"));
     const { child, ready } = await spawnServer(folder, 0, options);
     return new Server(child, folder, ready, options);
+  }
+
+  /** Over a store that Python has written before: `DATA` is its folder. */
+  static async filled(code: string, ...options: string[]): Promise<Server> {
+    const folder = await mkdtemp(join(tmpdir(), "buoy-e2e-"));
+    const env = { ...environment(folder), DATA: join(folder, "data") };
+    await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env });
+    const { child, ready } = await spawnServer(folder, 0, options);
+    return new Server(child, folder, ready, options);
+  }
+
+  /** Over a folder that was there before and stays; its store is in `data`. */
+  static async over(folder: string, ...options: string[]): Promise<Server> {
+    const { child, ready } = await spawnServer(folder, 0, options);
+    return new Server(child, folder, ready, options, true);
   }
 
   /** Ends the process; its folder and address wait for `resume`. */
@@ -97,10 +122,15 @@ export class Server {
 
   /** A process that logs to this server through a daemon of its own. */
   logger(): Logger {
-    const extra = { BUOY_BASE_URL: this.base, BUOY_API_KEY: this.token };
-    const made = new Logger(this.folder, { ...environment(this.folder), ...extra });
+    const made = new Logger(this.folder, this.environment());
     this.loggers.push(made);
     return made;
+  }
+
+  /** Of a process that logs to this server, or asks it. */
+  environment(): NodeJS.ProcessEnv {
+    const told = { BASE: this.base, TOKEN: this.token, BUOY_BASE_URL: this.base, BUOY_API_KEY: this.token };
+    return { ...environment(this.folder), ...told };
   }
 
   /** Polls the API until `done` says so: tests wait for conditions, never for a time. */
@@ -120,8 +150,7 @@ export class Server {
 
   /** Runs Python against this server, with the repository's tests to import from. */
   async python(code: string): Promise<void> {
-    const env = { ...environment(this.folder), BASE: this.base, TOKEN: this.token };
-    await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env });
+    await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env: this.environment() });
   }
 
   async stop(): Promise<void> {
@@ -130,7 +159,7 @@ export class Server {
       () => undefined,
     );
     await this.pause();
-    await rm(this.folder, { recursive: true, force: true });
+    if (!this.kept) await rm(this.folder, { recursive: true, force: true });
   }
 }
 
