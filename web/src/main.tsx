@@ -11,6 +11,7 @@ import { overlay } from "./state/palette.ts";
 import { startRouter } from "./state/router.ts";
 import { t } from "./strings.ts";
 import { Boundary } from "./ui/boundary.tsx";
+import { lazy } from "./ui/lazy.tsx";
 import { Notice } from "./ui/notice.tsx";
 import { bindingsOf, commandsOf } from "./views/commands.ts";
 import { Palette } from "./views/palette.tsx";
@@ -21,12 +22,15 @@ import { Shell } from "./views/shell.tsx";
 import { Shortcuts } from "./views/shortcuts.tsx";
 import { WorkspaceView } from "./views/workspace.tsx";
 
+const CompareView = lazy(async () => (await import("./views/compare.tsx")).CompareView);
+
 function App(): JSX.Element | null {
   const open = page.value;
   if (open === null) return null;
   if (open.page === "projects") return <ProjectsView page={open} />;
   if (open.page === "workspace") return <WorkspaceView page={open} />;
   if (open.page === "runs") return <RunsView page={open} />;
+  if (open.page === "compare") return <CompareView page={open} />;
   if (open.page === "run") return <RunView page={open} />;
   return (
     <Shell crumbs={[]}>
@@ -44,6 +48,7 @@ function Overlay(): JSX.Element | null {
 
 function pageTitle(): string {
   const open = page.value;
+  if (open?.page === "compare") return `${t.compare.title} · ${open.project} · ${t.app}`;
   if (open?.page === "runs" || open?.page === "workspace") return `${open.project} · ${t.app}`;
   if (open?.page === "run") return `${open.run.value.value?.name ?? open.id} · ${open.project} · ${t.app}`;
   return t.app;

@@ -47,6 +47,7 @@ describe("runs table", () => {
     n: 1,
     last_step: 1,
     step_metric: null,
+    goal: null,
   });
 
   it("prefers what most runs have, then losses and accuracies", () => {

@@ -79,6 +79,14 @@ export interface RunsQuery {
   limit: number;
 }
 
+/** What people change of a run; what is left out stays. */
+export interface RunEdit {
+  readonly name?: string;
+  readonly notes?: string;
+  readonly tags?: readonly string[];
+  readonly archived?: boolean;
+}
+
 /** What may stand in place of `length` characters from `column` (from 1) on. */
 export interface Proposals extends Place {
   kind: "key" | "value";
@@ -136,6 +144,13 @@ export const api = {
 
   run: (project: string, run: string, signal?: AbortSignal) =>
     get<Run>(`${of(project)}/runs/${encodeURIComponent(run)}`, signal),
+
+  /** Changes what people say of a run, if that is still as `editTag` stands for. */
+  async patchRun(project: string, run: string, edit: RunEdit, editTag: string): Promise<Run> {
+    const headers = { "Content-Type": "application/json", "If-Match": `"${editTag}"` };
+    const init = { method: "PATCH", headers, body: JSON.stringify(edit) };
+    return (await (await call(`${of(project)}/runs/${encodeURIComponent(run)}`, init)).json()) as Run;
+  },
 
   /** Asks the processes of the run's present attempt to stop. */
   async stop(project: string, run: string): Promise<void> {

@@ -117,8 +117,13 @@ export interface Run {
   ended_us: number | null;
   heartbeat_us: number | null;
   rev: number;
+  archived: boolean;
+  /** Of what people change; goes back as If-Match. */
+  edit_tag: string;
   config: { readonly [key: string]: Json };
   summary: { readonly [key: string]: Json };
+  /** What define_metric() said of keys, or of all that begin with what is before a star. */
+  metrics: { readonly name: string; readonly goal?: string }[];
   metadata: { readonly [key: string]: Json };
   /** The run whose steps up to `step` this one begins with. */
   fork: { run: string; step: number } | null;
@@ -138,6 +143,7 @@ export interface MetricKey {
   n: number;
   last_step: number | null;
   step_metric: string | null;
+  goal: string | null;
 }
 
 export interface Keys {

@@ -41,6 +41,12 @@ export function show(value: Json | undefined, brief = false): Shown {
     : { text: number_, numeric: true };
 }
 
+/** The text of a value for a place where nothing must look like nothing: an empty text is shown as one. */
+export function leafText(value: Json): string {
+  if (value === "") return '""';
+  return isTree(value) ? JSON.stringify(value) : show(value).text;
+}
+
 /** A cell of a runs table as a number; NaN and the infinities come in disguise. Undefined for what is no number. */
 export function cell(value: Json | undefined): number | undefined {
   if (typeof value === "number") return value;

@@ -8,6 +8,7 @@ export type Route =
   | { readonly page: "projects" }
   | { readonly page: "workspace"; readonly entity: string; readonly project: string }
   | { readonly page: "runs"; readonly entity: string; readonly project: string }
+  | { readonly page: "compare"; readonly entity: string; readonly project: string }
   | { readonly page: "run"; readonly entity: string; readonly project: string; readonly run: string }
   | { readonly page: "nowhere" };
 
@@ -25,6 +26,7 @@ export function parseRoute(path: string): Route {
   if (project === undefined) return { page: "nowhere" };
   if (names.length === 2) return { page: "workspace", entity, project };
   if (names.length === 3 && word === "runs") return { page: "runs", entity, project };
+  if (names.length === 3 && word === "compare") return { page: "compare", entity, project };
   if (names.length === 4 && word === "runs" && run !== undefined)
     return { page: "run", entity, project, run };
   return { page: "nowhere" };
@@ -35,6 +37,7 @@ export function routeHref(route: Route): string {
   const e = encodeURIComponent;
   if (route.page === "workspace") return `${e(route.entity)}/${e(route.project)}`;
   if (route.page === "runs") return `${e(route.entity)}/${e(route.project)}/runs`;
+  if (route.page === "compare") return `${e(route.entity)}/${e(route.project)}/compare`;
   if (route.page === "run") return `${e(route.entity)}/${e(route.project)}/runs/${e(route.run)}`;
   return "./";
 }

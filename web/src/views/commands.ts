@@ -9,7 +9,7 @@ import { toggled } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
 import { t } from "../strings.ts";
 import { step } from "./run-cursor.ts";
-import { compareWith, look, pin } from "./run-list.tsx";
+import { compareWith, comparison, look, pin } from "./run-list.tsx";
 
 const words = t.keyboard;
 
@@ -57,6 +57,7 @@ function ofRuns(page: WorkspacePage): Binding[] {
     { keys: ["Alt+Space"], group, text: words.only, act: at((run) => look(page, run, true)) },
     { keys: ["p"], group, text: words.pin, act: at((run) => pin(page, run)) },
     { keys: ["b"], group, text: words.baseline, act: at((run) => compareWith(page, run)) },
+    { keys: ["c"], group, text: words.compare, act: () => compare(page) },
     { keys: ["Enter"], group, text: words.open, act: at((run) => openRun(page, run)) },
     { keys: ["["], group, text: words.list, act: () => showList(!listShown.peek()) },
   ];
@@ -83,6 +84,10 @@ function ofView(page: WorkspacePage): Binding[] {
     { keys: ["Ctrl+Shift+z", "Ctrl+y"], group, text: words.redo, act: () => page.redo() },
     { keys: ["Ctrl"], group, text: words.size },
   ];
+}
+
+function compare(page: WorkspacePage): void {
+  follow(comparison(page));
 }
 
 function openRun({ entity, project }: { entity: string; project: string }, run: string): void {
@@ -124,6 +129,11 @@ function ofWorkspace(page: WorkspacePage): Command[] {
     act === undefined || group !== "view" ? [] : [{ kind: "action", text, act }],
   );
   const eyes: Command[] = [
+    {
+      kind: "action",
+      text: words.compare,
+      act: () => compare(page),
+    },
     {
       kind: "action",
       text: t.workspace.showAll,

@@ -2,37 +2,26 @@
 import type { JSX } from "preact";
 import * as format from "../format.ts";
 import { clausesOf, without } from "../state/clauses.ts";
+import { compareHref } from "../state/compare.ts";
 import { routeHref } from "../state/router.ts";
 import type { ListRow } from "../state/run-list.ts";
-import { COLOURS, DASHES } from "../state/slots.ts";
 import { isSeen, toggled, withEye } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
 import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
 import { Mount } from "../ui/mount.tsx";
+import { Swatch } from "../ui/swatch.tsx";
 import { Tool } from "../ui/tool.tsx";
 import { VirtualList } from "../ui/virtual-list.tsx";
 import { step } from "./run-cursor.ts";
 import { RunFilter } from "./run-filter.tsx";
 import styles from "./run-list.module.css";
 
+/** Runs that are compared where none were chosen. */
+const COMPARED_MAX = 20;
 const ROW_H = 28;
 const COARSE_ROW_H = 44;
 const rowHeight = (): number => (matchMedia("(pointer: coarse)").matches ? COARSE_ROW_H : ROW_H);
-
-/** How the run's lines look, in small; nothing for a run that has none. */
-function Swatch({ page, run }: { page: WorkspacePage; run: string }): JSX.Element {
-  const slot = page.slots.value.get(run);
-  const isBase = page.view.value.baseline === run;
-  if (slot === undefined && !isBase) return <span class={styles.swatch} />;
-  const colour = isBase ? "var(--ink)" : `var(--data-${((slot ?? 0) % COLOURS) + 1})`;
-  const dash = isBase ? [8, 4] : (DASHES[Math.floor((slot ?? 0) / COLOURS)] ?? []);
-  return (
-    <svg class={styles.swatch} viewBox="0 0 20 4" aria-hidden="true">
-      <path d="M0 2H20" stroke={colour} stroke-width={isBase ? 2.5 : 2} stroke-dasharray={dash.join(" ")} />
-    </svg>
-  );
-}
 
 /** Opens or closes an eye; with Alt, this run is the only one. */
 export function look(page: WorkspacePage, run: string, only: boolean): void {
@@ -42,6 +31,15 @@ export function look(page: WorkspacePage, run: string, only: boolean): void {
 
 export function compareWith(page: WorkspacePage, run: string): void {
   page.set({ baseline: page.view.peek().baseline === run ? null : run });
+}
+
+/** The address at which the pinned runs are side by side, or those that are shown where fewer than two are pinned. */
+export function comparison(page: WorkspacePage): string {
+  const { pins, baseline } = page.view.value;
+  const shown = page.seen.value.slice(0, COMPARED_MAX).map((row) => row.id);
+  const chosen = pins.length > 1 ? pins : shown;
+  const runs = baseline === null || chosen.includes(baseline) ? chosen : [baseline, ...chosen];
+  return compareHref(page, runs, baseline);
 }
 
 export function pin(page: WorkspacePage, run: string): void {
@@ -76,7 +74,7 @@ function Row({ page, row, top }: { page: WorkspacePage; row: ListRow; top: numbe
         onClick={(event) => look(page, row.id, event.altKey)}
       />
       <DayMark state={row.state} />
-      <Swatch page={page} run={row.id} />
+      <Swatch slot={page.slots.value.get(row.id)} base={page.view.value.baseline === row.id} />
       <a
         class={styles.name}
         href={routeHref({ page: "run", entity: page.entity, project: page.project, run: row.id })}
@@ -175,6 +173,9 @@ function EyesBar({ page }: { page: WorkspacePage }): JSX.Element {
       <button type="button" title={words.firstTenHint} onClick={first}>
         {words.firstTen}
       </button>
+      <a class={styles.compare} href={comparison(page)} title={t.keyboard.compare}>
+        {t.compare.title}
+      </a>
     </div>
   );
 }
