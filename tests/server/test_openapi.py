@@ -134,6 +134,7 @@ def test_everything_that_is_read_fits(
         ("/openapi.json", {}),
         ("/api/v1/projects", {}),
         ("/api/v1/p/{project}/runs/{run}", {}),
+        ("/api/v1/p/{project}/runs:columns", {}),
         ("/api/v1/p/{project}/keys", {}),
         ("/api/v1/p/{project}/keys", {"run": "r1", "kind": "scalar", "since": "0"}),
         ("/api/v1/p/{project}/keys", {"kind": "other"}),
@@ -167,6 +168,8 @@ def test_everything_that_is_asked_for_fits(
     check(description, route, server.client.post(route.format(project=project), json=body))
     check(description, route, server.client.post(route.format(project=project), json={"filter": "lr<"}))
     for route, body in (
+        ("/api/v1/p/{project}/runs:csv", {"filter": "lr>0", "columns": columns}),
+        ("/api/v1/p/{project}/runs:csv", {"columns": ["no such key"]}),
         ("/api/v1/p/{project}/filters:parse", {"filter": "lr<3 (tag:x OR min(loss)=0)"}),
         ("/api/v1/p/{project}/filters:parse", {"filter": "lr<3 ("}),
         ("/api/v1/p/{project}/filters:complete", {"text": "l"}),

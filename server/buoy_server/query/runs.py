@@ -6,13 +6,13 @@ The project's table says which runs, in which order; what is shown of them comes
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection
 
 from buoy_server.errors import Malformed
 from buoy_server.filters import parser
@@ -20,14 +20,12 @@ from buoy_server.filters.mongo import from_object
 from buoy_server.filters.names import column_of, own_column
 from buoy_server.filters.nodes import BadFilter, Key, Node, as_json, keys_of
 from buoy_server.filters.readings import moves
-from buoy_server.jsonvalues import untag
 from buoy_server.metadata.engine import Metadata
-from buoy_server.metadata.schema import RUNS
 from buoy_server.query.catalogue import find_project
-from buoy_server.query.logged import Logged
+from buoy_server.query.known_columns import config_columns, summary_columns
+from buoy_server.query.shown import alive, shown
 from buoy_server.query.summaries import Summaries
-from buoy_server.table.column import GONE, Column
-from buoy_server.table.configs import walk
+from buoy_server.table.column import Column
 from buoy_server.table.groups import Groups, group_rows, key_values
 from buoy_server.table.masks import Masks
 from buoy_server.table.order import sort_rows
@@ -47,9 +45,6 @@ DEFAULT_COLUMNS = (
     "name", "state", "created_us", "started_us", "ended_us", "heartbeat_us", "tags", "notes", "group", "job_type",
     "host", "attempts", "rev",
 )  # fmt: skip
-
-_SQL_NAMES = {"id": "run_id", "group": "group_name"}
-_IN_MAX = 500
 
 
 @dataclass(frozen=True)
@@ -120,13 +115,56 @@ class RunsQuery:
             page = rows[request.offset : request.offset + request.limit]
             ids = [int(key) for key in table.ids[page]]
             names = [name for _, (name, _) in columns]
-            shown = _shown(connection, self._summaries, ids, names)
+            cells = shown(connection, self._summaries, ids, names)
             return {
                 "rev": rev,
                 "total": len(rows),
-                "ids": [row["id"] for row in shown],
-                "columns": {given: [row[name] for row in shown] for given, (name, _) in columns},
+                "ids": [row["id"] for row in cells],
+                "columns": {given: [row[name] for row in cells] for given, (name, _) in columns},
             }
+
+    def batches(self, path: str, request: RunsRequest, now_us: int) -> Iterator[list[dict[str, object]]]:
+        """All matching runs, whatever the limit, some at a time: their ids and the asked columns as they were given.
+
+        Which runs, and in which order, is settled by the call; values are those of the moment at which each batch is
+        read, in a transaction of its own, so that a slow reader holds nothing. Runs deleted meanwhile are left out.
+
+        Raises:
+            Missing: There is no such project.
+            Malformed: The filter or a column cannot be used.
+        """
+        _check(request)
+        tree = tree_of(request.filter)
+        with self._metadata.read() as connection:
+            project = find_project(connection, path)
+        with self.tables.at_present(project.id) as (table, connection):
+            question = _Question(table, connection, now_us)
+            columns = [(given, question.column(given)[0]) for given in request.columns]
+            rows, _ = question.rows(tree, request)
+            keys = table.ids[rows].tolist()
+        return self._read_batches(keys, columns)
+
+    def _read_batches(
+        self, keys: Sequence[int], columns: Sequence[tuple[str, str]]
+    ) -> Iterator[list[dict[str, object]]]:
+        names = list(dict.fromkeys(name for _, name in columns))
+        for begin in range(0, len(keys), LIMIT_MAX):
+            with self._metadata.read() as connection:
+                there = alive(connection, keys[begin : begin + LIMIT_MAX])
+                cells = shown(connection, self._summaries, there, names)
+            yield [{"id": row["id"]} | {given: row[name] for given, name in columns} for row in cells]
+
+    def known_columns(self, path: str) -> dict[str, object]:
+        """What a list may show beside the run's own columns: paths of configs, and keys of summaries.
+
+        Raises:
+            Missing: There is no such project.
+        """
+        with self._metadata.read() as connection:
+            project = find_project(connection, path)
+        with self.tables.at_present(project.id) as (table, connection):
+            logged = summary_columns(connection, project.id)
+            return {"rev": table.rev, "config": config_columns(table, connection), "summary": logged}
 
 
 def _check(request: RunsRequest) -> None:
@@ -237,79 +275,3 @@ class _Question:
             asked.append((column, descending))
         places = np.arange(len(groups.begins), dtype=np.intp)
         return sort_rows(places, asked, places.astype(np.int64))
-
-
-def _shown(
-    connection: Connection, summaries: Summaries, keys: Sequence[int], names: Sequence[str]
-) -> list[dict[str, object]]:
-    """The id and the asked columns of runs, as SQL has them."""
-    rows: dict[int, Row[tuple[object, ...]]] = {}
-    for begin in range(0, len(keys), _IN_MAX):
-        found = connection.execute(select(RUNS).where(RUNS.c.id.in_(keys[begin : begin + _IN_MAX])))
-        rows |= {row.id: row for row in found}
-    wanted = _metric_names(names)
-    facts = (
-        {run: (logged, summary) for run, logged, summary in summaries.facts(connection, keys, wanted)}
-        if wanted
-        else {}
-    )
-    wants_config = any(name.startswith("config.") for name in names)
-    answers = []
-    for key in keys:
-        row = rows[key]
-        config = json.loads(row.config) if wants_config else {}
-        logged, summary = facts.get(key, ({}, {}))
-        answer: dict[str, object] = {"id": row.run_id}
-        for name in names:
-            answer[name] = _value(row, name, config, summary, logged)
-        answers.append(answer)
-    return answers
-
-
-def _metric_names(names: Iterable[str]) -> list[str]:
-    """The keys that columns may come from: `summary.a.b` may be key "a.b", or part "b" of the summary of key "a"."""
-    found = set()
-    for name in names:
-        kind, dot, rest = name.partition(".")
-        if kind == "summary" and dot:
-            parts = rest.split(".")
-            found |= {".".join(parts[:end]) for end in range(1, len(parts) + 1)}
-        elif name.endswith(")"):
-            found.add(name.partition("(")[2][:-1])
-    return sorted(found)
-
-
-def _value(
-    row: Row[tuple[object, ...]],
-    name: str,
-    config: Mapping[str, object],
-    summary: Mapping[str, object],
-    logged: Mapping[str, Logged],
-) -> object:
-    kind, dot, rest = name.partition(".")
-    if dot and kind in ("config", "summary"):
-        value = untag(walk(config if kind == "config" else summary, rest))
-        return None if value is GONE else value
-    if name.endswith(")"):
-        kind, _, key = name[:-1].partition("(")
-        return _aggregate(kind, logged.get(key))
-    return _own(row, name)
-
-
-def _aggregate(kind: str, item: Logged | None) -> object:
-    if item is None:
-        return None
-    if kind == "mean":
-        return item.total / item.finite if item.finite else None
-    return untag({"min": item.minimum, "max": item.maximum, "first": item.first, "last": item.last}[kind])
-
-
-def _own(row: Row[tuple[object, ...]], name: str) -> object:
-    if name == "tags":
-        return json.loads(row.tags)
-    if name == "archived":
-        return row.archived_us is not None
-    if name == "duration":
-        end = row.heartbeat_us if row.ended_us is None else row.ended_us
-        return max(0.0, (end - row.started_us) / 1e6)
-    return getattr(row, _SQL_NAMES.get(name, name))

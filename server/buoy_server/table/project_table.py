@@ -105,6 +105,10 @@ class ProjectTable:
         assert self._config_counts is not None
         return self._config_counts
 
+    def kept_config(self, path: str) -> Column | None:
+        """The column of a path of configs if it is in memory; nothing is read for it."""
+        return self._columns.get(f"config.{path}")
+
     def is_config_node(self, connection: Connection, path: str) -> bool:
         """Whether a path leads to an object in any config."""
         self.config_paths(connection)

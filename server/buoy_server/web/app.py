@@ -26,6 +26,7 @@ from buoy_server.web import (
     panels,
     points,
     reading,
+    run_file,
     static,
     uploads,
 )
@@ -39,6 +40,8 @@ _API = [
     Route("/openapi.json", about.openapi),
     Route("/api/v1/projects", reading.projects),
     Route("/api/v1/p/{project}/runs:query", reading.runs, methods=["POST"]),
+    Route("/api/v1/p/{project}/runs:columns", reading.run_columns),
+    Route("/api/v1/p/{project}/runs:csv", run_file.runs_file, methods=["POST"]),
     Route("/api/v1/p/{project}/filters:parse", filters.parse, methods=["POST"]),
     Route("/api/v1/p/{project}/filters:complete", filters.propose, methods=["POST"]),
     Route("/api/v1/p/{project}/runs:deleted", deletion.deleted),

@@ -21,6 +21,7 @@ from buoy_server.web.shapes import (
     KEYS,
     PROJECTS,
     RUN,
+    RUN_COLUMNS,
     RUNS_PAGE,
     RUNS_QUERY,
     TEXT,
@@ -49,14 +50,19 @@ def projects(request: Request) -> Response:
 async def runs(request: Request) -> Response:
     """POST /api/v1/p/{project}/runs:query."""
     services: Services = request.app.state.services
-    asked = _runs_request(await read_object(request))
+    asked = read_runs_request(await read_object(request))
     path = request.path_params["project"]
     found = await run_in_threadpool(services.runs.answer, path, asked, wall_us())
     answer = {"epoch": services.metadata.epoch} | {name: tag(value) for name, value in found.items()}
     return tagged(request, answer)
 
 
-def _runs_request(given: dict[str, object]) -> RunsRequest:
+def read_runs_request(given: dict[str, object]) -> RunsRequest:
+    """A request for a list of runs.
+
+    Raises:
+        Malformed: A member is of the wrong kind.
+    """
     sort, default = given.get("sort"), RunsRequest()
     if sort is not None and not (
         isinstance(sort, list)
@@ -80,6 +86,20 @@ def _names(given: dict[str, object], member: str) -> list[str] | None:
     if names is None or (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         return names
     raise Malformed("bad_column", f"{member} is a list of names.")
+
+
+@Operation(
+    "What lists of runs may show beside the runs' own columns",
+    path=("project",),
+    answers=json_of(RUN_COLUMNS),
+    problems=(404,),
+    kept=True,
+)
+def run_columns(request: Request) -> Response:
+    """GET /api/v1/p/{project}/runs:columns."""
+    services: Services = request.app.state.services
+    found = services.runs.known_columns(request.path_params["project"])
+    return tagged(request, {"epoch": services.metadata.epoch} | found)
 
 
 @Operation(

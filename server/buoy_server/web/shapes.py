@@ -148,6 +148,23 @@ RUNS_QUERY = _named(
         },
     ),
 )
+RUNS_FILE = _object(
+    {},
+    {"filter": FILTER, "sort": _or_null(_list(_SORT)), "columns": _or_null(_list(TEXT))},
+)
+RUN_COLUMNS = _named(
+    "RunColumns",
+    "Paths of configs with how many runs have each and whether two runs differ in it (null where there are too many "
+    "paths to tell), and keys of summaries with how many series there are of each.",
+    _object(
+        {
+            "epoch": COUNT,
+            "rev": COUNT,
+            "config": _list(_object({"key": TEXT, "runs": COUNT, "differs": _or_null(FLAG)})),
+            "summary": _list(_object({"key": TEXT, "series": COUNT})),
+        }
+    ),
+)
 FILTER_BODY = _object({}, {"filter": FILTER})
 _TREE = _named("FilterTree", "A filter as a tree; docs/filters.md draws it.", {"type": "object"})
 EXPLAINED = _object(
