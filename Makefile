@@ -9,7 +9,7 @@ NPM := npm --prefix web
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CORE_SOURCES := core/build_core.py $(wildcard core/buoy_core/_compiled/*.pyx core/buoy_core/_compiled/*.pxd core/buoy_core/_compiled/*.h)
-WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' -not -path '*/bench/*' 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
@@ -63,6 +63,10 @@ sanitize: build ## the core's tests and all that fuzzing has kept, under the add
 .PHONY: bench
 bench: build ## compare with peers and with the floor, in one run (BENCH=log_call for one of them)
 	$(PY) -m bench $(BENCH)
+
+.PHONY: bench-web
+bench-web: build web ## measure the dashboard's budgets in Chromium, on a thousand runs and on ten million points (BUDGETS=loading)
+	$(NPM) run bench -- $(BUDGETS)
 
 SEED ?=
 WRITERS ?= 8
