@@ -1,4 +1,7 @@
-"""A real nginx in front of a server, with the lines that docs/operations.md gives people."""
+"""A real nginx in front of a server, with the lines that docs/operations.md gives people.
+
+python -m tests.server.nginx SERVER_URL     says `ready: URL` and serves until its standard input ends
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -92,3 +97,14 @@ class Nginx:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def main() -> None:
+    """For tests in other languages."""
+    with tempfile.TemporaryDirectory() as folder, Nginx(Path(folder), sys.argv[1]) as proxy:
+        print(f"ready: {proxy.url}", flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

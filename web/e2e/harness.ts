@@ -31,6 +31,20 @@ function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** Waits for the `ready: URL` of a process. */
+async function ready(child: ChildProcess, what: string): Promise<URL> {
+  if (child.stdout === null) throw new Error(`${what} has no output`);
+  const lines = createInterface({ input: child.stdout });
+  const said = new Promise<URL>((found, failed) => {
+    lines.on("line", (line) => {
+      const url = /^ready: (\S+)/.exec(line)?.[1];
+      if (url !== undefined) found(new URL(url));
+    });
+    child.once("exit", (code) => failed(new Error(`${what} ended with ${code}`)));
+  });
+  return within(START_MS, what, said);
+}
+
 /** Starts the server process and waits for its `ready:` line. */
 async function spawnServer(
   folder: string,
@@ -43,15 +57,7 @@ async function spawnServer(
     env: environment(folder),
     stdio: ["ignore", "pipe", "inherit"],
   });
-  const lines = createInterface({ input: child.stdout });
-  const ready = new Promise<URL>((found, failed) => {
-    lines.on("line", (line) => {
-      const url = /^ready: (\S+)/.exec(line)?.[1];
-      if (url !== undefined) found(new URL(url));
-    });
-    child.once("exit", (code) => failed(new Error(`the server ended with ${code}`)));
-  });
-  return { child, ready: await within(START_MS, "server", ready) };
+  return { child, ready: await ready(child, "the server") };
 }
 
 /** A server on a port of its own with a fresh folder; everything of it is gone after `stop`. */
@@ -148,9 +154,9 @@ export class Server {
     }
   }
 
-  /** Runs Python against this server, with the repository's tests to import from. */
-  async python(code: string): Promise<void> {
-    await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env: this.environment() });
+  /** Runs Python against this server, with the repository's tests to import from; gives what it prints. */
+  async python(code: string): Promise<string> {
+    return (await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env: this.environment() })).stdout;
   }
 
   async stop(): Promise<void> {
@@ -160,6 +166,29 @@ export class Server {
     );
     await this.pause();
     if (!this.kept) await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A real nginx that passes a path of its own on to a server. */
+export class Nginx {
+  /** Where the dashboard is now, with a slash at the end. */
+  readonly base: string;
+  private readonly child: ChildProcess;
+
+  private constructor(child: ChildProcess, base: string) {
+    this.child = child;
+    this.base = base;
+  }
+
+  static async start(server: Server): Promise<Nginx> {
+    const args = ["-m", "tests.server.nginx", server.base];
+    const child = spawn(PYTHON, args, { cwd: REPOSITORY, stdio: ["pipe", "pipe", "inherit"] });
+    return new Nginx(child, `${(await ready(child, "nginx")).href}/`);
+  }
+
+  async stop(): Promise<void> {
+    this.child.stdin?.end();
+    await ended(this.child);
   }
 }
 

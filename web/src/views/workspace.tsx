@@ -160,12 +160,14 @@ export function WorkspaceView({ page }: { page: WorkspacePage }): JSX.Element {
   const { list } = page;
   const error = list.error.value;
   const missing = list.rows.value === null && error !== null;
+  // The filter of an address may be wrong: its line has to be there to correct it.
+  const correctable = missing && error.status === 400;
   const empty = list.rows.value !== null && list.total.value === 0 && page.view.value.filter === "";
   const { full } = page.view.value;
   return (
     <Shell crumbs={[{ text: page.project, to: null }]} wide>
       <div class={styles.workspace}>
-        {!missing && !empty && <Side page={page} />}
+        {(!missing || correctable) && !empty && <Side page={page} />}
         <div class={styles.content}>
           <h1 class="vh">{page.project}</h1>
           <ProjectTabs entity={page.entity} project={page.project} open="workspace">
