@@ -9,7 +9,7 @@ NPM := npm --prefix web
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CORE_SOURCES := core/build_core.py $(wildcard core/buoy_core/_compiled/*.pyx core/buoy_core/_compiled/*.pxd core/buoy_core/_compiled/*.h)
-WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' -not -path '*/bench/*' 2>/dev/null)
+WEB_SOURCES := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/e2e/*' -not -path '*/pictures/*' -not -path '*/bench/*' 2>/dev/null)
 
 .PHONY: help
 help: ## list the targets
@@ -67,6 +67,10 @@ bench: build ## compare with peers and with the floor, in one run (BENCH=log_cal
 .PHONY: bench-web
 bench-web: build web ## measure the dashboard's budgets in Chromium, on a thousand runs and on ten million points (BUDGETS=loading)
 	$(NPM) run bench -- $(BUDGETS)
+
+.PHONY: screenshots
+screenshots: system build web ## make the pictures of README and docs, from seeded runs
+	$(NPM) run pictures
 
 SEED ?=
 WRITERS ?= 8

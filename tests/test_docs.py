@@ -17,7 +17,9 @@ def names(path: Path) -> str:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_links_lead_somewhere(document: Path) -> None:
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    text = document.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", text)
+    targets += re.findall(r'(?:src|srcset)="([^"]+)"', text)
     assert [target for target in targets if not (document.parent / target).exists()] == []
 
 
@@ -28,3 +30,13 @@ def test_named_tests_and_files_exist(document: Path) -> None:
         assert (ROOT / path).exists(), path
         if test:
             assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+
+
+def test_every_picture_is_shown_somewhere_in_both_themes() -> None:
+    text = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    assert pictures
+    for picture in pictures:
+        assert f"images/{picture.name}" in text
+        other = picture.name.replace("light", "dark") if "light" in picture.name else None
+        assert other is None or (picture.with_name(other)).exists(), other

@@ -94,6 +94,21 @@ describe.each(EXTREMES)("hostile texts, $theme, $width px", (looks) => {
     );
   });
 
+  it("in a comparison", async () => {
+    const runs = "runs=hostile00,hostile04,hostile05,hostile08";
+    await look(
+      at(),
+      "hostile-compare",
+      below(`/compare?${runs}&base=hostile00`),
+      "table",
+      looks,
+      async (page) => {
+        await shows(page, texts.markup ?? "?");
+        await shows(page, texts.turned ?? "?");
+      },
+    );
+  });
+
   it("on the tabs of a run", async () => {
     const name = looks.width < 900 ? "long" : "markup";
     const text = texts[name] ?? "?";
