@@ -21,6 +21,8 @@ export default defineConfig({
     manifest: true,
     target: "es2022",
     assetsInlineLimit: 0,
+    // One style sheet and few scripts: a request before the first chart costs more than what a page does not use.
+    cssCodeSplit: false,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
