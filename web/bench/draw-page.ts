@@ -48,6 +48,7 @@ const OPTIONS: ChartOptions = {
     link: "#1f5fbf",
     font: "monospace",
     data: COLOURS,
+    ramp: [],
   },
   strokes: (plan) =>
     plan.lines.map((_, i) => ({ colour: COLOURS[i % 8] ?? "", dash: [], width: null, front: false })),

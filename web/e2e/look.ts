@@ -47,8 +47,9 @@ export async function look(
   });
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("console", (message) => {
-    // A 404 of the API is part of the pages that say so.
-    if (message.type() === "error" && !message.text().includes("404")) errors.push(message.text());
+    // A 404 or 412 of the API is part of the pages that say so.
+    if (message.type() === "error" && !/status of (404|412)/.test(message.text()))
+      errors.push(message.text());
   });
   await page.goto(at.server.link(path));
   await page.locator(ready).first().waitFor({ timeout: 15_000 });

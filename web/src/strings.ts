@@ -158,6 +158,10 @@ export const t = {
     baseline: "Compare with the run",
     compare: "Compare the pinned runs, or those that are shown",
     open: "Open the run",
+    rename: "Rename the run",
+    tags: "Add a tag",
+    notes: "Edit the note",
+    tab: (n: number, name: string) => `${n}: ${name}`,
     logY: "Log y",
     robust: "Robust y range",
     undo: "Undo",
@@ -183,8 +187,11 @@ export const t = {
   },
 
   run: {
-    tabs: { charts: "Charts", overview: "Overview", system: "System", events: "Events" },
+    tabs: { overview: "Overview", charts: "Charts", system: "System", events: "Events" },
     tabsLabel: "Run views",
+    before: (name: string) => `Run before: ${name}`,
+    after: (name: string) => `Next run: ${name}`,
+    besideLabel: "Runs beside this one in the list",
     step: (s: string) => `step ${s}`,
     steps: (from: string, to: string) => `steps ${from} to ${to}`,
     search: "Filter charts",
@@ -254,6 +261,12 @@ export const t = {
     machines: "Machines",
     key: "Key",
     value: "Value",
+    last: "Last",
+    lowest: "Lowest",
+    highest: "Highest",
+    best: "best",
+    curve: "Curve",
+    noNotes: "None yet",
     noConfig: "This run has no config.",
     noSummary: "Nothing logged yet.",
     facts: {
@@ -310,6 +323,34 @@ export const t = {
       `${count} ${many(n, "process", "processes")} on ${nodes} ${many(nodes, "node", "nodes")}: ` +
       states.join(", ") +
       (marks.length > 0 ? `. In trouble: ${marks.join(", ")}.` : "."),
+  },
+
+  /** System metrics of many devices. */
+  devices: {
+    title: "Devices",
+    metric: "Metric",
+    option: (id: string, devices: string) => `${id} (${devices})`,
+    cell: "Cells show the",
+    cells: { mean: "mean", low: "lowest", high: "highest" },
+    asTable: "As a table",
+    lines: "As lines",
+    asMap: "As a heat map",
+    device: "Device",
+    devices: "Devices, the farthest from the middle first",
+    heads: { last: "Last", mean: "Mean", low: "Lowest", high: "Highest" },
+    apart: "From the middle",
+    outlier: "outlier",
+    middle: "middle device",
+    middleTitle: "Middle device, shade lowest–highest of all",
+    nothing: (device: string, when: string) => `${device}, ${when}: nothing measured`,
+    tell: (device: string, when: string, mean: string, low: string, high: string) =>
+      `${device}, ${when}: mean ${mean}, ${low} to ${high}`,
+    summary: (id: string, devices: string, middle: string, outliers: readonly string[], n: number) =>
+      `${id} of ${devices} devices, middle ${middle}` +
+      (n === 0
+        ? ", no outliers"
+        : `; outliers: ${outliers.join(", ")}${n > outliers.length ? ` and ${n - outliers.length} more` : ""}`),
+    left: (shown: string, left: string) => `The first ${shown} devices are shown, ${left} are not.`,
   },
 
   /** What is known of a run beside its values. */
@@ -373,13 +414,50 @@ export const t = {
     without: (n: string, runs: number) => `${n} ${many(runs, "run has", "runs have")} no such points`,
   },
 
+  config: {
+    search: "Filter config",
+    choose: "Compare with…",
+    chooseTitle: "Compare the config with that of another run",
+    baseline: (name: string) => `Beside ${name}`,
+    noBaseline: "Beside no other run",
+    compare: "All differences",
+    onlyChanged: "Only changed",
+    differs: "differs:",
+    copy: (term: string) => `Copy as a filter: ${term}`,
+    copyHead: "Copy as a filter",
+    noDocument: (run: string, why: string) => `${run} is not shown beside it: ${why}`,
+    noDifference: "The configs are the same.",
+    noMatch: (q: string) => `Nothing in the config has “${q}” in its name or value.`,
+  },
+
+  edit: {
+    save: "Save",
+    name: "Rename the run",
+    notes: "Edit the note",
+    addTag: "Add a tag",
+    addTagHint: "+ tag",
+    removeTag: (tag: string) => `Remove tag ${tag}`,
+    changed:
+      "Somebody else has changed this run meanwhile, and the page now shows how it is. What you have written is not saved; save again to put it in place of that.",
+    failed: (why: string) => `Not saved: ${why}`,
+  },
+
   picker: {
     hint: "Name, id, or a filter",
     none: "No run is like this",
   },
 
   events: {
-    none: "Nothing out of the ordinary has happened to this run.",
+    none: "Nothing has happened to this run yet.",
+    noneOfLevel: "Nothing of these levels has happened to this run.",
+    filter: "Levels",
+    attempt: (n: number, from: string | null, state: string) =>
+      `Attempt ${n} begins${from === null ? "" : ` at step ${from}`}; it is ${state} now.`,
+    processEnded: (state: string, code: number | null) =>
+      `A process has ended: ${state}${code === null ? "" : `, exit code ${code}`}.`,
+    ended: (state: string, code: number | null) =>
+      `The run has ended: ${state}${code === null ? "" : `, exit code ${code}`}.`,
+    stop: (via: string, by: string) => `A stop was requested ${via}${by === "" ? "" : ` (${by})`}.`,
     gaps: "Gaps",
     gap: (n: number, records: string) => `${records} ${many(n, "record", "records")}:`,
     time: "Time",
@@ -421,6 +499,13 @@ export const t = {
     text: "Its processes are interrupted as by Ctrl-C and may save what they have. A later resume of the run is not stopped.",
     open: (live: boolean) => (live ? ", stopping…" : ", stop requested"),
     byRequest: ", stopped by request",
+  },
+
+  archive: {
+    button: "Archive",
+    undo: "Unarchive",
+    archived: "archived",
+    hint: "Lists leave archived runs out unless their filter names `archived`. Nothing is removed.",
   },
 
   deletion: {

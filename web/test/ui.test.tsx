@@ -1,7 +1,9 @@
+import { signal } from "@preact/signals";
 import { type JSX, render } from "preact";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Run, RunState } from "../src/data/types.ts";
 import { plan } from "../src/plot/plan.ts";
+import type { RunPage } from "../src/state/run.ts";
 import { t } from "../src/strings.ts";
 import { Boundary } from "../src/ui/boundary.tsx";
 import { DayMark } from "../src/ui/day-mark.tsx";
@@ -131,14 +133,17 @@ describe("overview", () => {
       gaps: [],
       events: [],
     };
-    render(<Overview run={run} />, host);
+    // Without keys there is no curve to ask for, without a baseline nothing beside the config.
+    const nothing = signal(null);
+    const page = { keys: nothing, base: nothing, baseRun: nothing, baseError: nothing } as unknown as RunPage;
+    render(<Overview run={run} page={page} />, host);
+    expect([...host.querySelectorAll(`button[aria-label^="Remove tag"]`)]).toHaveLength(2);
     const text = host.textContent ?? "";
     for (const part of [
       "NaN",
       "Forked frombase at step 1\u2009200",
       "min 0.1",
       "max 0.98765",
-      "x, y",
       "137",
       "9.0 s",
       "12\u2009345",

@@ -10,6 +10,8 @@ export interface ChartColours {
   readonly link: string;
   readonly font: string;
   readonly data: readonly string[];
+  /** Sequential, from few to many. */
+  readonly ramp: readonly string[];
 }
 
 type Rgb = readonly [number, number, number];
@@ -54,6 +56,7 @@ export function readColours(host: HTMLElement): ChartColours {
     link: token("link"),
     font: getComputedStyle(document.documentElement).getPropertyValue("--mono"),
     data: [1, 2, 3, 4, 5, 6, 7, 8].map((i) => token(`data-${i}`)),
+    ramp: [1, 2, 3, 4, 5, 6, 7, 8, 9].map((i) => token(`seq-${i}`)),
   };
   probe.remove();
   return colours;

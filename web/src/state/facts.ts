@@ -34,11 +34,28 @@ const KNOWN = [
   "job",
 ];
 
+/** What a run's first process has said of itself and where it is; facts that it has not are left out. */
+export function environment(run: Pick<Run, "metadata">): [string, Json][] {
+  const { metadata } = run;
+  const known: [string, Json | undefined][] = [
+    [text.command, commandOf(run) ?? undefined],
+    [text.folder, metadata.cwd],
+    [text.python, metadata.python],
+    [text.executable, metadata.executable],
+    [text.os, metadata.os],
+    [text.cpus, metadata.cpu_count],
+    [text.launcher, metadata.launcher],
+    [text.job, metadata.job],
+  ];
+  const others = Object.entries(metadata).filter(([name]) => !KNOWN.includes(name));
+  return [...known, ...others].filter(
+    (fact): fact is [string, Json] => fact[1] !== undefined && fact[1] !== "",
+  );
+}
+
 function facts(run: Run): [string, Json | undefined][] {
   const seconds = lasted(run);
   const steps = run.writers.flatMap((w) => (w.last_step === null ? [] : [w.last_step]));
-  const { metadata } = run;
-  const others = Object.entries(metadata).filter(([name]) => !KNOWN.includes(name));
   return [
     [text.state, t.states[run.state] ?? run.state],
     [text.exit, run.exit_code ?? undefined],
@@ -56,13 +73,7 @@ function facts(run: Run): [string, Json | undefined][] {
       run.fork === null ? undefined : `${run.fork.run} ${t.overview.forkedAt(format.count(run.fork.step))}`,
     ],
     [text.host, [...new Set(run.writers.flatMap((w) => (w.host ? [w.host] : [])))].join(", ") || undefined],
-    [text.command, commandOf(run) ?? undefined],
-    [text.folder, metadata.cwd],
-    [text.python, metadata.python],
-    [text.executable, metadata.executable],
-    [text.os, metadata.os],
-    [text.cpus, metadata.cpu_count],
-    ...others,
+    ...environment(run),
   ];
 }
 

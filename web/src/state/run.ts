@@ -1,9 +1,14 @@
 /** State of a run page: the run's document, its metric keys, and the charts of both chart tabs. */
 import { batch, computed, effect, signal } from "@preact/signals";
-import { ApiError, api } from "../data/api.ts";
+import { ApiError, api, type RunEdit } from "../data/api.ts";
 import { CHANGED, type MetricKey, type Nudge, type Range, type Run, type XKind } from "../data/types.ts";
+import { t } from "../strings.ts";
+import { baseOf } from "./config-look.ts";
+import { DeviceBoard } from "./device-board.ts";
+import { Documents } from "./documents.ts";
 import { bitsFor } from "./feed.ts";
 import { dataArrived, ended, follow } from "./live.ts";
+import { Beside, lastView } from "./neighbours.ts";
 import { Panels } from "./panels.ts";
 import { asked, leftOut, machineName, rankMode, ranksOf } from "./ranks.ts";
 import { Resource } from "./resource.ts";
@@ -11,7 +16,7 @@ import { queryWord, setQuery } from "./router.ts";
 import { parseRange, rangeText } from "./view.ts";
 
 export type Tab = "charts" | "overview" | "system" | "events";
-export const TABS: readonly Tab[] = ["charts", "overview", "system", "events"];
+export const TABS: readonly Tab[] = ["overview", "charts", "system", "events"];
 
 export const tab = computed<Tab>(() => TABS.find((name) => name === queryWord("tab")) ?? "charts");
 /** How the charts are looked at: part of the URL. */
@@ -32,6 +37,12 @@ export class RunPage {
   readonly run: Resource<Run>;
   readonly charts: Panels;
   readonly system: Panels;
+  /** The curves beside the summary. */
+  readonly sparks: Panels;
+  readonly beside: Beside;
+  readonly devices: DeviceBoard;
+  /** The baseline's document. */
+  private readonly others: Documents;
   /** Keys by kind, sorted as they are shown; null until the first answer. */
   readonly keys = signal<readonly string[] | null>(null);
   readonly systemKeys = signal<readonly string[] | null>(null);
@@ -60,6 +71,19 @@ export class RunPage {
       system: true,
       nameOf: (line) => machineName(this.run.value.peek()?.machines ?? [], line),
     });
+    this.sparks = new Panels(p, `${id} summary`, {
+      system: false,
+      reduction: () => (this.ranks.peek().length > 1 ? "band" : null),
+    });
+    this.devices = new DeviceBoard({
+      panels: this.system,
+      keys: this.systemKeys,
+      machines: (key) => this.known.get(`system ${key}`)?.ranks.length ?? 0,
+      run: computed(() => this.run.value.value),
+      range,
+    });
+    this.others = new Documents(p);
+    this.beside = new Beside(p, id);
     this.stops.push(follow(p, (nudge) => this.onNudge(nudge)));
     this.run = new Resource((abort) => api.run(p, id, abort), 1000);
     this.catalogue = new Resource((abort) => this.loadKeys(p, abort), 2000);
@@ -68,6 +92,13 @@ export class RunPage {
         const ranks = JSON.stringify(asked(this.ranks.value, rankMode.value));
         const window = { x: xKind.value, range: range.value, superseded: superseded.value };
         this.charts.look({ runs: [id], ...window, ranks });
+      }),
+      effect(() => {
+        const ranks = this.ranks.value.length > 1 ? "band" : "";
+        this.sparks.look({ runs: [id], x: "step", range: null, superseded: false, ranks });
+      }),
+      effect(() => {
+        if (tab.value === "overview") this.others.want(this.base.value === null ? [] : [this.base.value]);
       }),
       effect(() => this.system.look({ runs: [id], x: "rel", range: range.value, superseded: false })),
       effect(() => {
@@ -95,6 +126,23 @@ export class RunPage {
     return newest < 0 ? null : newest;
   });
 
+  /** The run that this one's config is shown beside. */
+  readonly base = computed<string | null>(() =>
+    baseOf(this.id, lastView(`${this.entity}:${this.project}`).baseline),
+  );
+  readonly baseRun = computed<Run | null>(
+    () => this.others.loaded.value.get(this.base.value ?? "")?.run ?? null,
+  );
+  /** Why there is no document of it. */
+  readonly baseError = computed<ApiError | null>(
+    () => this.others.loaded.value.get(this.base.value ?? "")?.error ?? null,
+  );
+
+  /** Which way is better for a key, as define_metric() said of it. */
+  goalOf(key: string): string | null {
+    return this.known.get(`scalar ${key}`)?.goal ?? null;
+  }
+
   /** Whether the run is deleted, and can be restored. */
   readonly deleted = computed(() => this.run.error.value?.code === "run_deleted");
 
@@ -103,13 +151,60 @@ export class RunPage {
     return this.act(() => api.stop(`${this.entity}:${this.project}`, this.id));
   }
 
+  /** Changes what people say of the run over a version of it; returns why that was not possible. */
+  async edit(edit: RunEdit, version: string): Promise<string | null> {
+    try {
+      this.run.value.value = await api.patchRun(`${this.entity}:${this.project}`, this.id, edit, version);
+      return null;
+    } catch (error) {
+      if (!(error instanceof ApiError)) return String(error);
+      if (error.status !== 412) return t.edit.failed(error.status === 0 ? t.errors.offline : error.message);
+      await this.reload();
+      return t.edit.changed;
+    }
+  }
+
+  private tagging: Promise<unknown> = Promise.resolve();
+
+  /** Makes other tags of those that are there by then, one change after the other; returns why that was not possible. */
+  changeTags(made: (tags: readonly string[]) => readonly string[]): Promise<string | null> {
+    const done = this.tagging.then(async () => {
+      let failed: string | null = null;
+      // Somebody else's tags do not contradict ours: with theirs in place, ours are tried once more.
+      for (let tries = 0; tries < 2; tries++) {
+        const run = this.run.value.peek();
+        if (run === null) return t.errors.noRun;
+        failed = await this.edit({ tags: made(run.tags) }, run.edit_tag);
+        if (failed !== t.edit.changed) break;
+      }
+      return failed;
+    });
+    this.tagging = done;
+    return done;
+  }
+
+  /** Puts the run away, or takes it back out. */
+  async archive(archived: boolean): Promise<void> {
+    const version = this.run.value.peek()?.edit_tag ?? "";
+    const path = `${this.entity}:${this.project}`;
+    await this.act(async () => void (await api.patchRun(path, this.id, { archived }, version)));
+  }
+
+  private async reload(): Promise<void> {
+    try {
+      this.run.value.value = await api.run(`${this.entity}:${this.project}`, this.id);
+    } catch {
+      this.run.changed();
+    }
+  }
+
   delete(): Promise<void> {
     return this.act(() => api.deleteRun(`${this.entity}:${this.project}`, this.id));
   }
 
   async restore(): Promise<void> {
     await this.act(() => api.restoreRun(`${this.entity}:${this.project}`, this.id));
-    for (const panels of [this.charts, this.system]) panels.changed([this.id]);
+    for (const panels of [this.charts, this.system, this.sparks]) panels.changed([this.id]);
   }
 
   private async act(deed: () => Promise<void>): Promise<void> {
@@ -124,15 +219,17 @@ export class RunPage {
 
   stop(): void {
     for (const stop of this.stops) stop();
-    for (const part of [this.run, this.catalogue, this.charts, this.system]) part.stop();
+    const { run, catalogue, charts, system, sparks, others, beside } = this;
+    for (const part of [run, catalogue, charts, system, sparks, others, beside]) part.stop();
   }
 
   private onNudge(nudge: Nudge): void {
     const bits = bitsFor(nudge, this.id);
+    this.others.onNudge(nudge);
     if (bits === 0) return;
     if (nudge.runs.length > 0) dataArrived(Date.now());
     // Points first: they are what somebody is waiting for.
-    if (bits & CHANGED.metrics) this.charts.changed(null);
+    if (bits & CHANGED.metrics) for (const panels of [this.charts, this.sparks]) panels.changed(null);
     if (bits & CHANGED.system) this.system.changed(null);
     if (bits & (CHANGED.metrics | CHANGED.system)) this.catalogue.changed();
     // The header needs the document only when the state changes or something happens; its values are on the overview.

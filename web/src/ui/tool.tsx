@@ -4,6 +4,8 @@ import { Icon, type IconName } from "./icons.tsx";
 import styles from "./tool.module.css";
 
 interface ToolProps {
+  /** For shortcuts that mean this button. */
+  id?: string;
   icon: IconName;
   label: string;
   onClick: (event: MouseEvent) => void;
@@ -15,6 +17,7 @@ interface ToolProps {
 export function Tool(props: ToolProps): JSX.Element {
   return (
     <button
+      id={props.id}
       type="button"
       class={`${styles.tool} ${props.class ?? ""}`}
       title={props.label}

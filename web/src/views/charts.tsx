@@ -3,6 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Run } from "../data/types.ts";
 import { marksOf } from "../plot/marks.ts";
+import { announced } from "../state/announcements.ts";
 import type { Panels } from "../state/panels.ts";
 import { RANK_MODES, type RankMode, rankMode, showRanks } from "../state/ranks.ts";
 import { setQuery } from "../state/router.ts";
@@ -10,10 +11,13 @@ import { logY, type RunPage, range, search, superseded, xKind, zoom } from "../s
 import { matcher } from "../state/sections.ts";
 import { t } from "../strings.ts";
 import { byPrefix, bySubsystem, type Section } from "../ui/grid-layout.ts";
+import { lazy } from "../ui/lazy.tsx";
 import { Notice } from "../ui/notice.tsx";
 import { PanelGrid } from "../ui/panel-grid.tsx";
 import { ChartPanel } from "./chart-panel.tsx";
 import styles from "./charts.module.css";
+
+const Devices = lazy(async () => (await import("./devices.tsx")).Devices);
 
 /** Sections that are folded, for as long as the page is open. */
 const closed = signal<ReadonlySet<string>>(new Set());
@@ -183,7 +187,27 @@ export function SystemTab({ page }: { page: RunPage }): JSX.Element | null {
   const keys = page.systemKeys.value;
   if (keys === null) return null;
   if (keys.length === 0) return <Notice title={t.run.noSystem}>{t.run.noSystemHint}</Notice>;
+  const { devices } = page;
+  const mapped = new Set(devices.families.value.flatMap((family) => family.keys));
+  const single = keys.filter((key) => !mapped.has(key));
   const sections = (shown: readonly string[]): Section[] => bySubsystem(shown, t.run.subsystems);
   const run = page.run.value.value;
-  return <Charts panels={page.system} keys={keys} sections={sections} steps={false} ranks={1} run={run} />;
+  return (
+    <>
+      {devices.families.value.length > 0 && <Devices board={devices} />}
+      {devices.asLines.value && devices.many.value.length > 0 && (
+        <p class={styles.switch}>
+          <button type="button" onClick={() => setQuery({ devices: null })}>
+            {t.devices.asMap}
+          </button>
+        </p>
+      )}
+      {single.length > 0 && (
+        <Charts panels={page.system} keys={single} sections={sections} steps={false} ranks={1} run={run} />
+      )}
+      <p class="vh" role="status">
+        {announced.value}
+      </p>
+    </>
+  );
 }

@@ -3,7 +3,8 @@ import type { Binding } from "../state/keyboard.ts";
 import type { Page } from "../state/page.ts";
 import { type Command, openPalette, overlay } from "../state/palette.ts";
 import { listShown, showList } from "../state/preferences.ts";
-import { follow, routeHref } from "../state/router.ts";
+import { follow, routeHref, setQuery } from "../state/router.ts";
+import { type RunPage, TABS, tab } from "../state/run.ts";
 import { type Theme, theme } from "../state/theme.ts";
 import { toggled } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
@@ -26,6 +27,7 @@ const COMMON: readonly Binding[] = [
 ];
 
 export function bindingsOf(page: Page | null): readonly Binding[] {
+  if (page?.page === "run") return [...ofRun(page), ...COMMON];
   return page?.page === "workspace"
     ? [...ofRuns(page), ...ofPanels(page), ...ofView(page), ...COMMON]
     : COMMON;
@@ -72,6 +74,50 @@ function ofPanels(page: WorkspacePage): Binding[] {
     { keys: ["+", "-", "0"], group, text: words.zoom },
     { keys: ["0"], group, text: words.resetZoom, act: () => page.zoom(null) },
     { keys: ["Enter", "Escape"], group, text: words.full },
+  ];
+}
+
+/** Frames that a part of the page is waited for, which may have to be fetched first. */
+const FRAMES_MAX = 300;
+
+/** Presses a button, or puts the cursor into a field, as soon as it is in the page. */
+function press(id: string, frames = FRAMES_MAX): void {
+  const part = document.getElementById(id);
+  if (part instanceof HTMLInputElement) part.focus();
+  else if (part !== null) part.click();
+  else if (frames > 0) requestAnimationFrame(() => press(id, frames - 1));
+}
+
+/** Presses a button of the overview, which is opened for that. */
+function onOverview(id: string): void {
+  setQuery({ tab: "overview", range: null });
+  // Not at once: the key that was pressed is not for the field.
+  requestAnimationFrame(() => press(id));
+}
+
+function ofRun(page: RunPage): Binding[] {
+  const beside = (end: "before" | "after") => (): void => {
+    const run = page.beside.found.peek()?.[end];
+    const open = tab.peek() === "charts" ? "" : `?tab=${tab.peek()}`;
+    if (run)
+      follow(routeHref({ page: "run", entity: page.entity, project: page.project, run: run.id }) + open);
+  };
+  const tabs = TABS.map((name, i): Binding => {
+    const act = (): void => setQuery({ tab: name === "charts" ? null : name, range: null });
+    return { keys: [String(i + 1)], group: "view", text: words.tab(i + 1, t.run.tabs[name]), act };
+  });
+  return [
+    { keys: ["j"], group: "runs", text: words.next, act: beside("after") },
+    { keys: ["k"], group: "runs", text: words.previous, act: beside("before") },
+    {
+      keys: ["F2"],
+      group: "runs",
+      text: words.rename,
+      act: () => press("edit-name"),
+    },
+    { keys: ["t"], group: "runs", text: words.tags, act: () => onOverview("add-tag") },
+    { keys: ["n"], group: "runs", text: words.notes, act: () => onOverview("edit-notes") },
+    ...tabs,
   ];
 }
 

@@ -1,7 +1,10 @@
 /** Events of a run: what its processes, their daemons and the server have to tell, the newest first. */
+import { computed } from "@preact/signals";
 import type { JSX } from "preact";
 import type { Event, Gap, Run } from "../data/types.ts";
 import * as format from "../format.ts";
+import { queryWord, setQuery } from "../state/router.ts";
+import { LEVELS, type Level, levelsOf, levelsWord, timeline } from "../state/timeline.ts";
 import { t } from "../strings.ts";
 import styles from "./events.module.css";
 
@@ -43,17 +46,46 @@ function Gaps({ gaps }: { gaps: readonly Gap[] }): JSX.Element {
   );
 }
 
-/** How many things the tab has to tell. */
+/** How many things the tab has to tell that are not in the course of things. */
 export function told(run: Run): number {
   return run.events.length + run.gaps.length;
 }
 
+function Levels({ events }: { events: readonly Event[] }): JSX.Element {
+  const shown = levels.value;
+  const toggle = (level: Level): void => {
+    const next = new Set(shown);
+    if (!next.delete(level)) next.add(level);
+    setQuery({ levels: levelsWord(next) }, true);
+  };
+  return (
+    <fieldset class={styles.levels}>
+      <legend class="vh">{text.filter}</legend>
+      {LEVELS.map((level) => (
+        <label key={level}>
+          <input type="checkbox" checked={shown.has(level)} onChange={() => toggle(level)} />
+          <span class={styles[level]}>{text.levels[level] ?? level}</span>
+          <span class={styles.count}>
+            {format.count(events.filter((event) => event.level === level).length)}
+          </span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+const levels = computed(() => levelsOf(queryWord("levels")));
+
 export function EventsTab({ run }: { run: Run }): JSX.Element {
-  if (told(run) === 0) return <p class={styles.none}>{text.none}</p>;
+  const events = timeline(run);
+  const shown = events.filter((event) => levels.value.has(event.level));
+  if (events.length + run.gaps.length === 0) return <p class={styles.none}>{text.none}</p>;
   return (
     <>
       {run.gaps.length > 0 && <Gaps gaps={run.gaps} />}
-      {run.events.length > 0 && (
+      <Levels events={events} />
+      {shown.length === 0 && <p class={styles.none}>{text.noneOfLevel}</p>}
+      {shown.length > 0 && (
         <table class={styles.table}>
           <thead>
             <tr>
@@ -67,8 +99,8 @@ export function EventsTab({ run }: { run: Run }): JSX.Element {
             </tr>
           </thead>
           <tbody>
-            {run.events.toReversed().map((event, i) => (
-              <Row key={`${event.time_us} ${event.code} ${run.events.length - i}`} event={event} />
+            {shown.map((event, i) => (
+              <Row key={`${event.time_us} ${event.code} ${shown.length - i}`} event={event} />
             ))}
           </tbody>
         </table>

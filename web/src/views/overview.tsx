@@ -1,20 +1,29 @@
 /** Overview of a run: what went in (config), what came out (summary), and the facts around it. */
 import type { ComponentChildren, JSX } from "preact";
 import type { Run } from "../data/types.ts";
-import { show } from "../data/values.ts";
+import { leafText } from "../data/values.ts";
 import * as format from "../format.ts";
+import { environment } from "../state/facts.ts";
 import { now } from "../state/live.ts";
 import { routeHref } from "../state/router.ts";
+import type { RunPage } from "../state/run.ts";
 import { t } from "../strings.ts";
 import { DayMark } from "../ui/day-mark.tsx";
-import { Parts, partsOf } from "../ui/parts.tsx";
+import { Editable } from "../ui/editable.tsx";
 import { RowWindow } from "../ui/row-window.tsx";
-import { Tree } from "../ui/tree.tsx";
+import { Tags } from "../ui/tags.tsx";
+import { Config } from "./config.tsx";
 import styles from "./overview.module.css";
 import { lasted } from "./runs.tsx";
+import { Summary } from "./summary.tsx";
 import { Writers } from "./writers.tsx";
 
 const text = t.overview;
+
+interface OverviewProps {
+  run: Run;
+  page: RunPage;
+}
 
 function Section({ title, children }: { title: string; children: ComponentChildren }): JSX.Element {
   return (
@@ -22,38 +31,6 @@ function Section({ title, children }: { title: string; children: ComponentChildr
       <h2>{title}</h2>
       {children}
     </section>
-  );
-}
-
-function Summary({ run }: { run: Run }): JSX.Element {
-  const rows = Object.entries(run.summary).sort(([a], [b]) =>
-    a.localeCompare(b, undefined, { numeric: true }),
-  );
-  if (rows.length === 0) return <p class="quiet">{text.noSummary}</p>;
-  return (
-    <table class={styles.wide}>
-      <thead class="vh">
-        <tr>
-          <th scope="col">{text.key}</th>
-          <th scope="col">{text.value}</th>
-        </tr>
-      </thead>
-      <tbody>
-        {rows.map(([key, value]) => {
-          const numeric = partsOf(value).every(([, part]) => show(part).numeric);
-          return (
-            <tr key={key}>
-              <th scope="row" class={styles.key}>
-                {key}
-              </th>
-              <td class={numeric ? "num" : styles.right}>
-                <Parts value={value} />
-              </td>
-            </tr>
-          );
-        })}
-      </tbody>
-    </table>
   );
 }
 
@@ -87,7 +64,7 @@ function Fork({ run, from }: { run: Run; from: { run: string; step: number } }):
   );
 }
 
-function About({ run }: { run: Run }): JSX.Element {
+function About({ run, page }: OverviewProps): JSX.Element {
   const live = run.state === "running";
   const seconds = lasted(run.started_us ?? run.created_us, run.ended_us, live, live ? now.value : 0);
   const facts = text.facts;
@@ -102,8 +79,25 @@ function About({ run }: { run: Run }): JSX.Element {
       </Fact>
       <Fact name={facts.group}>{run.group}</Fact>
       <Fact name={facts.jobType}>{run.job_type}</Fact>
-      <Fact name={facts.tags}>{run.tags.join(", ")}</Fact>
-      <Fact name={facts.notes}>{run.notes}</Fact>
+      <Fact name={facts.tags}>
+        <Tags tags={run.tags} change={(made) => page.changeTags(made)} />
+      </Fact>
+      <Fact name={facts.notes}>
+        <Editable
+          id="edit-notes"
+          label={t.edit.notes}
+          value={run.notes ?? ""}
+          version={run.edit_tag}
+          lines
+          save={(notes, version) => page.edit({ notes }, version)}
+        >
+          {run.notes ? (
+            <span class={styles.notes}>{run.notes}</span>
+          ) : (
+            <span class="quiet">{text.noNotes}</span>
+          )}
+        </Editable>
+      </Fact>
       <Fact name={facts.created}>{when(run.created_us)}</Fact>
       <Fact name={facts.ended}>{when(run.ended_us)}</Fact>
       <Fact name={facts.duration}>{seconds === null ? null : format.duration(seconds)}</Fact>
@@ -118,6 +112,11 @@ function About({ run }: { run: Run }): JSX.Element {
       </Fact>
       <Fact name={facts.host}>{hosts(run)}</Fact>
       <Fact name={facts.fork}>{run.fork && <Fork run={run} from={run.fork} />}</Fact>
+      {environment(run).map(([name, value]) => (
+        <Fact key={name} name={name}>
+          <span class={styles.environment}>{leafText(value)}</span>
+        </Fact>
+      ))}
     </dl>
   );
 }
@@ -186,19 +185,20 @@ function Machines({ run }: { run: Run }): JSX.Element {
   );
 }
 
-export function Overview({ run }: { run: Run }): JSX.Element {
-  const configured = Object.keys(run.config).length > 0;
+export function Overview({ run, page }: OverviewProps): JSX.Element {
   return (
     <div class={styles.columns}>
-      <Section title={text.summary}>
-        <Summary run={run} />
-      </Section>
-      <Section title={text.config}>
-        {configured ? <Tree value={run.config} /> : <p class="quiet">{text.noConfig}</p>}
-      </Section>
+      <div class={styles.main}>
+        <Section title={text.summary}>
+          <Summary run={run} page={page} />
+        </Section>
+        <Section title={text.config}>
+          <Config run={run} page={page} />
+        </Section>
+      </div>
       <div>
         <Section title={text.about}>
-          <About run={run} />
+          <About run={run} page={page} />
         </Section>
         <Section title={text.machines}>
           <Machines run={run} />

@@ -3,20 +3,24 @@ import type { JSX } from "preact";
 import type { Run } from "../data/types.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
-import { withQuery } from "../state/router.ts";
+import { routeHref, withQuery } from "../state/router.ts";
 import { type RunPage, TABS, tab } from "../state/run.ts";
 import { t } from "../strings.ts";
 import { Boundary } from "../ui/boundary.tsx";
 import { Confirm } from "../ui/confirm.tsx";
 import { DayMark } from "../ui/day-mark.tsx";
+import { Editable } from "../ui/editable.tsx";
+import { Icon } from "../ui/icons.tsx";
+import { lazy } from "../ui/lazy.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
 import { ChartsTab, SystemTab } from "./charts.tsx";
 import { EventsTab, told } from "./events.tsx";
-import { Overview } from "./overview.tsx";
 import styles from "./run.module.css";
 import { lasted } from "./runs.tsx";
 import { Shell } from "./shell.tsx";
 import { Tidings } from "./tidings.tsx";
+
+const Overview = lazy(async () => (await import("./overview.tsx")).Overview);
 
 function Facts({ run, page }: { run: Run; page: RunPage }): JSX.Element {
   const live = run.state === "running";
@@ -26,6 +30,7 @@ function Facts({ run, page }: { run: Run; page: RunPage }): JSX.Element {
     <p class={styles.facts}>
       <span>
         {t.states[run.state] ?? run.state}
+        {run.archived && `, ${t.archive.archived}`}
         {run.stop !== null && (run.stop.open ? t.stop.open(live) : t.stop.byRequest)}
       </span>
       {seconds !== null && <span class="mono">{format.duration(seconds)}</span>}
@@ -47,6 +52,9 @@ function Deeds({ run, page }: { run: Run; page: RunPage }): JSX.Element {
           {t.stop.text}
         </Confirm>
       )}
+      <button type="button" title={t.archive.hint} onClick={() => void page.archive(!run.archived)}>
+        {run.archived ? t.archive.undo : t.archive.button}
+      </button>
       <Confirm label={text.button} title={text.title(run.name)} onConfirm={() => void page.delete()}>
         {text.text}
       </Confirm>
@@ -67,10 +75,43 @@ function Deleted({ page }: { page: RunPage }): JSX.Element {
   );
 }
 
-function Tabs({ run }: { run: Run }): JSX.Element {
+function BesideLink({ page, end }: { page: RunPage; end: "before" | "after" }): JSX.Element | null {
+  const run = page.beside.found.value?.[end] ?? null;
+  if (run === null) return null;
+  const { entity, project } = page;
+  const open = tab.value === "charts" ? "" : `?tab=${tab.value}`;
+  const label = t.run[end](run.name);
+  return (
+    <a
+      class={styles.neighbour}
+      href={routeHref({ page: "run", entity, project, run: run.id }) + open}
+      aria-label={label}
+      title={label}
+      data-beside={end}
+    >
+      {end === "before" && <Icon name="left" />}
+      <span>{run.name}</span>
+      {end === "after" && <Icon name="right" />}
+    </a>
+  );
+}
+
+function Tabs({ run, page }: { run: Run; page: RunPage }): JSX.Element {
+  return (
+    <div class={styles.tabs}>
+      <TabLinks run={run} />
+      <nav class={styles.beside} aria-label={t.run.besideLabel}>
+        <BesideLink page={page} end="before" />
+        <BesideLink page={page} end="after" />
+      </nav>
+    </div>
+  );
+}
+
+function TabLinks({ run }: { run: Run }): JSX.Element {
   const count = told(run);
   return (
-    <nav class={styles.tabs} aria-label={t.run.tabsLabel}>
+    <nav class={styles.row} aria-label={t.run.tabsLabel}>
       {TABS.map((name) => (
         <a
           key={name}
@@ -88,7 +129,7 @@ function Tabs({ run }: { run: Run }): JSX.Element {
 }
 
 function Content({ page, run }: { page: RunPage; run: Run }): JSX.Element {
-  if (tab.value === "overview") return <Overview run={run} />;
+  if (tab.value === "overview") return <Overview run={run} page={page} />;
   if (tab.value === "events") return <EventsTab run={run} />;
   return tab.value === "system" ? <SystemTab page={page} /> : <ChartsTab page={page} />;
 }
@@ -112,13 +153,21 @@ export function RunView({ page }: { page: RunPage }): JSX.Element {
           <div class={styles.head}>
             <h1 class={styles.name}>
               <DayMark state={run.state} />
-              <span>{name}</span>
+              <Editable
+                id="edit-name"
+                label={t.edit.name}
+                value={name}
+                version={run.edit_tag}
+                save={(text, version) => page.edit({ name: text }, version)}
+              >
+                <span>{name}</span>
+              </Editable>
             </h1>
             <Facts run={run} page={page} />
             <Deeds run={run} page={page} />
           </div>
           <Tidings run={run} page={page} />
-          <Tabs run={run} />
+          <Tabs run={run} page={page} />
           <Boundary key={tab.value}>
             <Content page={page} run={run} />
           </Boundary>
