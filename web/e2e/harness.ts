@@ -154,6 +154,11 @@ export class Server {
     }
   }
 
+  /** Where its data is; for what may be written there only while it pauses. */
+  get dataDir(): string {
+    return join(this.folder, "data");
+  }
+
   /** Runs Python against this server, with the repository's tests to import from; gives what it prints. */
   async python(code: string): Promise<string> {
     return (await run(PYTHON, ["-c", code], { cwd: REPOSITORY, env: this.environment() })).stdout;

@@ -16,12 +16,12 @@ import { Notice } from "./ui/notice.tsx";
 import { bindingsOf, commandsOf } from "./views/commands.ts";
 import { Palette } from "./views/palette.tsx";
 import { ProjectsView } from "./views/projects.tsx";
-import { RunsView } from "./views/runs.tsx";
 import { Shell } from "./views/shell.tsx";
 import { Shortcuts } from "./views/shortcuts.tsx";
 import { WorkspaceView } from "./views/workspace.tsx";
 
 const RunView = lazy(async () => (await import("./views/run.tsx")).RunView);
+const RunsView = lazy(async () => (await import("./views/runs.tsx")).RunsView);
 const CompareView = lazy(async () => (await import("./views/compare.tsx")).CompareView);
 
 function App(): JSX.Element | null {

@@ -1,10 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { MetricKey, RunColumns } from "../src/data/types.ts";
+import { lasted } from "../src/data/lasted.ts";
 import { cell, isTree, show } from "../src/data/values.ts";
-import { chooseMetrics, tableOf } from "../src/state/runs.ts";
 import { matcher } from "../src/state/sections.ts";
 import { snippet } from "../src/views/projects.tsx";
-import { lasted } from "../src/views/runs.tsx";
 
 describe("values", () => {
   it("shows what JSON cannot hold", () => {
@@ -39,50 +37,6 @@ describe("values", () => {
 });
 
 describe("runs table", () => {
-  const key = (name: string, runs: number, kind: MetricKey["kind"] = "scalar"): MetricKey => ({
-    key: name,
-    kind,
-    runs,
-    ranks: [0],
-    n: 1,
-    last_step: 1,
-    step_metric: null,
-    goal: null,
-  });
-
-  it("prefers what most runs have, then losses and accuracies", () => {
-    const keys = [
-      key("a", 1),
-      key("lr", 9),
-      key("val/acc", 9),
-      key("train/loss", 9),
-      key("glossary", 9),
-      key("cpu", 99, "system"),
-    ];
-    expect(chooseMetrics(keys)).toEqual(["train/loss", "val/acc", "glossary", "lr", "a"]);
-  });
-
-  it("turns columns into rows and survives columns that are not there", () => {
-    const answer: RunColumns = {
-      epoch: 1,
-      rev: 2,
-      total: 7,
-      ids: ["a", "b"],
-      columns: {
-        name: ["one", null],
-        state: ["running", "failed"],
-        created_us: [5, null],
-        "summary.loss": [0.1, "NaN"],
-      },
-    };
-    const table = tableOf(answer, ["loss"]);
-    expect(table.total).toBe(7);
-    expect(table.rows.map((row) => [row.name, row.state, row.createdUs, row.values[0]])).toEqual([
-      ["one", "running", 5, 0.1],
-      ["b", "failed", null, "NaN"],
-    ]);
-  });
-
   it("measures how long a run lasted", () => {
     expect(lasted(1e6, 4e6, false, 0)).toBe(3);
     expect(lasted(1e6, null, true, 6000)).toBe(5);

@@ -3,7 +3,18 @@
  * any path; the browser's cookie is the key. A failed call throws ApiError with the server's problem document.
  */
 import { decodeFrames, type Frame } from "./frames.ts";
-import type { Json, Keys, Nudge, PanelQuery, Projects, Run, RunColumns } from "./types.ts";
+import type {
+  BatchAnswer,
+  BatchDeed,
+  Json,
+  Keys,
+  Nudge,
+  PanelQuery,
+  Projects,
+  Run,
+  RunColumns,
+  RunColumnsKnown,
+} from "./types.ts";
 
 export interface Place {
   readonly column: number;
@@ -74,9 +85,13 @@ const of = (project: string): string => `api/v1/p/${encodeURIComponent(project)}
 export interface RunsQuery {
   filter?: Json;
   columns: string[];
-  sort: { key: string; desc: boolean }[];
+  /** Null: the newest first, or groups by their keys. */
+  sort: readonly { readonly key: string; readonly desc: boolean }[] | null;
+  group?: readonly string[];
   offset: number;
   limit: number;
+  /** The revision of an answer whose order is wanted again. */
+  at_rev?: number | null;
 }
 
 /** What people change of a run; what is left out stays. */
@@ -84,8 +99,11 @@ export interface RunEdit {
   readonly name?: string;
   readonly notes?: string;
   readonly tags?: readonly string[];
+  readonly group?: string;
   readonly archived?: boolean;
 }
+
+export type RunsFile = Pick<RunsQuery, "filter" | "columns" | "sort">;
 
 /** What may stand in place of `length` characters from `column` (from 1) on. */
 export interface Proposals extends Place {
@@ -114,6 +132,22 @@ export const api = {
     const body = { filter: null, ...query };
     const response = await post(`${of(project)}/runs:query`, body, "application/json", signal);
     return (await response.json()) as RunColumns;
+  },
+
+  /** All runs that match, as CSV. */
+  async runsFile(project: string, query: RunsFile, signal?: AbortSignal): Promise<Blob> {
+    return (await post(`${of(project)}/runs:csv`, query, "text/csv", signal)).blob();
+  },
+
+  runColumns: (project: string, signal?: AbortSignal) =>
+    get<RunColumnsKnown>(`${of(project)}/runs:columns`, signal),
+
+  /** Does the same to many runs; some may be refused. */
+  async batch(
+    project: string,
+    deed: { do: BatchDeed; runs?: readonly string[]; tags?: readonly string[]; group?: string; undo?: Json },
+  ): Promise<BatchAnswer> {
+    return (await (await post(`${of(project)}/runs:batch`, deed, "application/json")).json()) as BatchAnswer;
   },
 
   views: (project: string, signal?: AbortSignal) =>

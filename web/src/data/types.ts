@@ -28,6 +28,39 @@ export interface RunColumns {
   total: number;
   ids: string[];
   columns: Record<string, Json[]>;
+  groups?: RunGroups;
+}
+
+/** Of the groups of a page: values of the keys, how many runs, and what is known of the numbers of each column. */
+export interface RunGroups {
+  total: number;
+  keys: Record<string, Json[]>;
+  runs: number[];
+  columns: Record<string, GroupColumn>;
+}
+
+/** Over the finite numbers of each group: how many, mean, population deviation, extremes; null without any. */
+export interface GroupColumn {
+  n: number[];
+  mean: Json[];
+  std: Json[];
+  min: Json[];
+  max: Json[];
+}
+
+/** What lists of runs can show beside the runs' own columns. */
+export interface RunColumnsKnown {
+  rev: number;
+  config: { key: string; runs: number; differs: boolean | null }[];
+  summary: { key: string; series: number }[];
+}
+
+export type BatchDeed = "tag" | "untag" | "group" | "archive" | "unarchive" | "delete" | "restore" | "undo";
+
+export interface BatchAnswer {
+  results: { run: string; status: "changed" | "unchanged" | "refused"; code?: string; detail?: string }[];
+  /** Takes it back, given as it is; null when nothing has changed. */
+  undo: Json;
 }
 
 export type Mark = "dead" | "lost" | "stopped" | "lagging";

@@ -2,7 +2,7 @@
 import { type Signal, signal } from "@preact/signals";
 import { singleKeys } from "./preferences.ts";
 
-export type Group = "runs" | "panels" | "view" | "page";
+export type Group = "runs" | "table" | "panels" | "view" | "page";
 
 export interface Binding {
   /** As `event.key` has it, with `Ctrl+`, `Alt+` and `Shift+` in this order; several mean the same. */

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 
 export interface Command {
-  readonly kind: "run" | "panel" | "section" | "action" | "project";
+  readonly kind: "run" | "column" | "panel" | "section" | "action" | "project";
   readonly text: string;
   readonly act: () => void;
 }

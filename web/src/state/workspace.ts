@@ -1,27 +1,32 @@
 /** State of a project's workspace: its runs, its charts, and how they are looked at. */
-import { batch, computed, effect, type Signal, signal, untracked } from "@preact/signals";
+import {
+  batch,
+  computed,
+  effect,
+  type ReadonlySignal,
+  type Signal,
+  signal,
+  untracked,
+} from "@preact/signals";
 import { api } from "../data/api.ts";
 import { CHANGED, type MetricKey, type Nudge, type Range } from "../data/types.ts";
 import { t } from "../strings.ts";
 import type { Section } from "../ui/grid-layout.ts";
 import { Crosshair } from "./crosshair.ts";
-import { browserStore, readDraft, writeDraft } from "./drafts.ts";
-import { amend, begin, change, type History, redo, undo } from "./history.ts";
 import { dataArrived, follow } from "./live.ts";
 import { Panels } from "./panels.ts";
 import { FilterHelp } from "./proposals.ts";
 import { Resource } from "./resource.ts";
-import { queryText, queryWords, writeQuery } from "./router.ts";
+import { queryText } from "./router.ts";
 import { type ListRow, RunList } from "./run-list.ts";
 import { type SectionNames, type Shown, shownSections, sortedSections } from "./sections.ts";
 import { keptText, Shelf } from "./shelf.ts";
 import { keepSlots, type Slots, slotsOf } from "./slots.ts";
-import { decodeView, encodeView, hasView, isSeen, type View } from "./view.ts";
+import { encodeView, isSeen, type View } from "./view.ts";
+import { Viewer } from "./viewer.ts";
 
 /** Lines of a panel at most; what is beyond is counted in words. */
 export const LINES_MAX = 300;
-/** The address follows the view this late, because browsers refuse addresses that change too often. */
-const ADDRESS_MS = 150;
 
 export const SECTION_NAMES: SectionNames = { plain: t.run.plain, pinned: t.workspace.pinned };
 
@@ -40,13 +45,12 @@ export class WorkspacePage {
   readonly cursor = signal<string | null>(null);
   readonly slots: Signal<Slots> = signal(new Map());
   readonly catalogue: Resource<number>;
-  private readonly history: Signal<History<View>>;
+  readonly view: ReadonlySignal<View>;
+  private readonly viewer: Viewer;
   private readonly known = new Map<string, MetricKey>();
   private keysRev = 0;
   /** Slots that runs had since the page was opened, also those that are hidden by now. */
   private readonly hadSlots = new Map<string, number>();
-  private written: string;
-  private pending: ReturnType<typeof setTimeout> | null = null;
   private readonly stops: (() => void)[] = [];
 
   readonly entity: string;
@@ -55,8 +59,8 @@ export class WorkspacePage {
   constructor(entity: string, project: string) {
     this.entity = entity;
     this.project = project;
-    this.written = queryText(queryWords.peek());
-    this.history = signal(begin(this.firstView()));
+    this.viewer = new Viewer(this.id, () => this.hadSlots.clear());
+    this.view = this.viewer.view;
     this.list = new RunList(this.id);
     this.filterHelp = new FilterHelp(this.id);
     this.shelf = new Shelf(this.id, this.view, (view) => this.set(view));
@@ -81,31 +85,33 @@ export class WorkspacePage {
         const view = { runs: this.drawn.value, x, range: zoom.get(x) ?? null, superseded: false };
         untracked(() => this.panels.look(view));
       }),
-      effect(() => this.writeLater(queryText(encodeView(this.view.value)))),
-      effect(() => this.onAddress(queryText(queryWords.value))),
     );
+    this.viewer.start();
   }
 
   get id(): string {
     return `${this.entity}:${this.project}`;
   }
 
-  readonly view = computed<View>(() => this.history.value.now);
-  readonly canUndo = computed(() => this.history.value.past.length > 0);
-  readonly canRedo = computed(() => this.history.value.future.length > 0);
+  get canUndo(): ReadonlySignal<boolean> {
+    return this.viewer.canUndo;
+  }
+
+  get canRedo(): ReadonlySignal<boolean> {
+    return this.viewer.canRedo;
+  }
 
   /** Changes the view; changes of one `kind` that follow each other are one step back. */
   set(part: Partial<View>, kind: string | null = null): void {
-    const now = this.history.peek();
-    this.history.value = change(now, { ...now.now, ...part }, kind);
+    this.viewer.set(part, kind);
   }
 
   undo(): void {
-    this.history.value = undo(this.history.peek());
+    this.viewer.undo();
   }
 
   redo(): void {
-    this.history.value = redo(this.history.peek());
+    this.viewer.redo();
   }
 
   /** Zooms all charts with the axis that is on. */
@@ -122,10 +128,7 @@ export class WorkspacePage {
   openFull(key: string | null): void {
     const before = this.view.peek().full;
     if (before === key) return;
-    this.writeNow(false);
-    const now = this.history.peek();
-    this.history.value = amend(now, { ...now.now, full: key });
-    this.writeNow(before === null);
+    this.viewer.step({ full: key }, before === null);
   }
 
   /** Pinned runs first, then the list; each run once. */
@@ -191,7 +194,7 @@ export class WorkspacePage {
   }
 
   stop(): void {
-    this.writeNow(false);
+    this.viewer.stop();
     for (const stop of this.stops) stop();
     for (const part of [this.list, this.panels, this.catalogue, this.crosshair, this.shelf]) part.stop();
   }
@@ -200,14 +203,6 @@ export class WorkspacePage {
   private openSaved(): void {
     const view = this.view.peek();
     if (view.saved !== null) void this.shelf.open(view.saved, keptText(view) !== "");
-  }
-
-  /** The view of the address, or the draft where the address has none. */
-  private firstView(): View {
-    const given = queryWords.peek();
-    const draft = hasView(given) ? null : readDraft(browserStore(), this.id);
-    if (draft === null) return decodeView(given);
-    return decodeView([...new URLSearchParams(draft), ...given]);
   }
 
   /** Gives drawn runs their slots, and stores what is needed for them to keep those. */
@@ -221,8 +216,7 @@ export class WorkspacePage {
       const found = slotsOf(stored, inOrder);
       for (const [run, slot] of found) this.hadSlots.set(run, slot);
       batch(() => {
-        const now = this.history.peek();
-        if (stored !== slots) this.history.value = amend(now, { ...now.now, slots: stored });
+        if (stored !== slots) this.viewer.amend({ slots: stored });
         this.slots.value = found;
       });
     });
@@ -249,31 +243,5 @@ export class WorkspacePage {
       this.keys.value = [...this.known.values()].map((key) => key.key);
     }
     return answer.rev;
-  }
-
-  private writeLater(text: string): void {
-    if (text === this.written || this.pending !== null) return;
-    this.pending = setTimeout(() => this.writeNow(false), ADDRESS_MS);
-  }
-
-  private writeNow(push: boolean): void {
-    if (this.pending !== null) clearTimeout(this.pending);
-    this.pending = null;
-    const text = queryText(encodeView(this.view.peek()));
-    if (text === this.written) return;
-    this.written = text;
-    writeDraft(browserStore(), this.id, queryText(encodeView({ ...this.view.peek(), full: null })));
-    writeQuery(text, push);
-  }
-
-  /** The back button or a link: another view of the same project. */
-  private onAddress(text: string): void {
-    if (text === this.written) return;
-    this.written = text;
-    if (this.pending !== null) clearTimeout(this.pending);
-    this.pending = null;
-    this.hadSlots.clear();
-    const now = this.history.peek();
-    this.history.value = change(now, decodeView(new URLSearchParams(text)), "address");
   }
 }

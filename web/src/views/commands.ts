@@ -5,6 +5,7 @@ import { type Command, openPalette, overlay } from "../state/palette.ts";
 import { listShown, showList } from "../state/preferences.ts";
 import { follow, routeHref, setQuery } from "../state/router.ts";
 import { type RunPage, TABS, tab } from "../state/run.ts";
+import type { RunsPage } from "../state/runs.ts";
 import { type Theme, theme } from "../state/theme.ts";
 import { toggled } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
@@ -28,6 +29,7 @@ const COMMON: readonly Binding[] = [
 
 export function bindingsOf(page: Page | null): readonly Binding[] {
   if (page?.page === "run") return [...ofRun(page), ...COMMON];
+  if (page?.page === "runs") return [...page.bindings.value, ...COMMON];
   return page?.page === "workspace"
     ? [...ofRuns(page), ...ofPanels(page), ...ofView(page), ...COMMON]
     : COMMON;
@@ -142,7 +144,8 @@ function openRun({ entity, project }: { entity: string; project: string }, run: 
 
 /** What the palette offers; made when it opens. */
 export function commandsOf(page: Page | null): Command[] {
-  return [...(page?.page === "workspace" ? ofWorkspace(page) : []), ...everywhere(page)];
+  const own = page?.page === "workspace" ? ofWorkspace(page) : page?.page === "runs" ? ofTable(page) : [];
+  return [...own, ...everywhere(page)];
 }
 
 function everywhere(page: Page | null): Command[] {
@@ -168,6 +171,21 @@ function everywhere(page: Page | null): Command[] {
       overlay.value = "help";
     }),
   ];
+}
+
+function ofTable(page: RunsPage): Command[] {
+  const actions = bindingsOf(page).flatMap(({ text, act, group }): Command[] =>
+    act === undefined || (group !== "view" && group !== "table") ? [] : [{ kind: "action", text, act }],
+  );
+  const csv: Command = { kind: "action", text: t.table.csvHint, act: () => void page.saveFile() };
+  const columns = page.columns.peek().map(
+    ({ id, title }): Command => ({
+      kind: "column",
+      text: title,
+      act: () => page.setLook({ columns: toggled(page.shown.peek().rest, id) }),
+    }),
+  );
+  return [...actions, csv, ...columns];
 }
 
 function ofWorkspace(page: WorkspacePage): Command[] {

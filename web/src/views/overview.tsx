@@ -1,5 +1,6 @@
 /** Overview of a run: what went in (config), what came out (summary), and the facts around it. */
 import type { ComponentChildren, JSX } from "preact";
+import { lasted } from "../data/lasted.ts";
 import type { Run } from "../data/types.ts";
 import { leafText } from "../data/values.ts";
 import * as format from "../format.ts";
@@ -14,7 +15,6 @@ import { RowWindow } from "../ui/row-window.tsx";
 import { Tags } from "../ui/tags.tsx";
 import { Config } from "./config.tsx";
 import styles from "./overview.module.css";
-import { lasted } from "./runs.tsx";
 import { Summary } from "./summary.tsx";
 import { Writers } from "./writers.tsx";
 

@@ -1,5 +1,6 @@
 /** One run: its head, its tabs, and the tab that is open. */
 import type { JSX } from "preact";
+import { lasted } from "../data/lasted.ts";
 import type { Run } from "../data/types.ts";
 import * as format from "../format.ts";
 import { now } from "../state/live.ts";
@@ -16,7 +17,6 @@ import { Failure, Notice } from "../ui/notice.tsx";
 import { ChartsTab, SystemTab } from "./charts.tsx";
 import { EventsTab, told } from "./events.tsx";
 import styles from "./run.module.css";
-import { lasted } from "./runs.tsx";
 import { Shell } from "./shell.tsx";
 import { Tidings } from "./tidings.tsx";
 

@@ -1,133 +1,189 @@
-/** Runs of one project, the newest first. A later table sorts, filters and groups; this one is complete and live. */
+/** The table of a project's runs: which, in which order, grouped by what, with which columns; changed one or many at once. */
 import type { JSX } from "preact";
-import { cell } from "../data/values.ts";
 import * as format from "../format.ts";
-import { now } from "../state/live.ts";
-import { routeHref } from "../state/router.ts";
-import type { RunRow, RunsPage, RunsTable } from "../state/runs.ts";
+import { clausesOf, without } from "../state/clauses.ts";
+import { fatal, type RunsPage } from "../state/runs.ts";
 import { t } from "../strings.ts";
-import { DayMark } from "../ui/day-mark.tsx";
+import { Mount } from "../ui/mount.tsx";
 import { Failure, Notice } from "../ui/notice.tsx";
-import { Parts } from "../ui/parts.tsx";
+import { Tool } from "../ui/tool.tsx";
+import { BulkBar, BulkDialog, BulkToast } from "./bulk-bar.tsx";
+import { ColumnPicker } from "./column-picker.tsx";
 import { ProjectTabs } from "./project-tabs.tsx";
+import { RunFilter } from "./run-filter.tsx";
 import styles from "./runs.module.css";
+import { RunsGrid } from "./runs-grid.tsx";
+import { HeadMenu } from "./runs-head.tsx";
 import { Shell } from "./shell.tsx";
+import { groupTitles, stepRow, tableBindings } from "./table-keys.ts";
+import { ViewShelf } from "./view-shelf.tsx";
 
-/** Seconds from start to end, or to now while the run is live; null before it has started. */
-export function lasted(
-  startedUs: number | null,
-  endedUs: number | null,
-  live: boolean,
-  nowMs: number,
-): number | null {
-  if (startedUs === null) return null;
-  const end = endedUs ?? (live ? nowMs * 1000 : null);
-  return end === null ? null : (end - startedUs) / 1e6;
-}
+const words = t.table;
 
-function Duration({ row }: { row: RunRow }): JSX.Element {
-  const live = row.state === "running";
-  const seconds = lasted(row.startedUs ?? row.createdUs, row.endedUs, live, live ? now.value : 0);
-  return <>{seconds === null ? "–" : format.duration(seconds)}</>;
-}
-
-function Value({ value }: { value: RunRow["values"][number] }): JSX.Element {
-  const number = cell(value);
-  if (number === undefined) {
-    return <td class="num">{value === undefined || value === null ? "–" : <Parts value={value} />}</td>;
-  }
+function Count({ page }: { page: RunsPage }): JSX.Element | null {
+  const total = page.rows.total.value;
+  if (total === null) return null;
+  const grouped = page.look.value.group.length > 0;
   return (
-    <td class="num" title={format.exact(number)}>
-      {format.number(number)}
-    </td>
+    <span class={styles.total}>
+      {grouped ? words.groups(format.count(total)) : words.count(format.count(total))}
+    </span>
   );
 }
 
-function Row({ page, row }: { page: RunsPage; row: RunRow }): JSX.Element {
-  const href = routeHref({ page: "run", entity: page.entity, project: page.project, run: row.id });
+function Bar({ page }: { page: RunsPage }): JSX.Element {
+  const { group } = page.look.value;
+  const saving = page.saving.value !== null;
   return (
-    <tr>
-      <td class={styles.state}>
-        <DayMark state={row.state} />
-      </td>
-      <td class={styles.name}>
-        <a href={href} title={row.name}>
-          {row.name}
-        </a>
-      </td>
-      <td title={format.moment(row.createdUs)}>{format.shortMoment(row.createdUs)}</td>
-      <td class="num">
-        <Duration row={row} />
-      </td>
-      {row.values.map((value, i) => (
-        <Value key={i} value={value} />
-      ))}
-      <td class={styles.host}>{row.host ?? "–"}</td>
-    </tr>
-  );
-}
-
-function Table({ page, table }: { page: RunsPage; table: RunsTable }): JSX.Element {
-  return (
-    <>
-      <div class={styles.scroll}>
-        <table class={styles.table}>
-          <thead>
-            <tr>
-              <th scope="col">
-                <span class="vh">{t.runs.state}</span>
-              </th>
-              <th scope="col">{t.runs.name}</th>
-              <th scope="col">{t.runs.created}</th>
-              <th scope="col" class="num">
-                {t.runs.duration}
-              </th>
-              {table.metrics.map((metric) => (
-                <th key={metric} scope="col" class={styles.metric} title={metric}>
-                  {metric}
-                </th>
-              ))}
-              <th scope="col" class={styles.host}>
-                {t.runs.host}
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {table.rows.map((row) => (
-              <Row key={row.id} page={page} row={row} />
-            ))}
-          </tbody>
-        </table>
+    <div class={styles.bar}>
+      <div class={styles.filter}>
+        <RunFilter
+          host={{
+            help: page.filterHelp,
+            line: page.view.value.filter,
+            error: page.rows.error.value,
+            write: (filter) => page.set({ filter }, "filter"),
+            leave: () => {
+              page.cursor.value = null;
+              stepRow(page, 1);
+            },
+          }}
+        />
       </div>
-      {table.rows.length < table.total && (
-        <p class={styles.partial}>
-          {t.runs.shown(format.count(table.rows.length), format.count(table.total))}
-          {page.limit.value < 1000 && (
-            <button type="button" onClick={() => page.more()}>
-              {t.runs.more}
-            </button>
-          )}
-        </p>
+      <Count page={page} />
+      {page.orderOld.value && page.held.value && (
+        <span class={styles.newer}>
+          {words.newer}{" "}
+          <button type="button" onClick={() => page.reorder()}>
+            {words.update}
+          </button>
+        </span>
       )}
-    </>
+      <span class={styles.tools}>
+        {group.length > 0 && (
+          <button type="button" title={words.ungroup} onClick={() => page.setLook({ group: [] })}>
+            {words.groupedBy(groupTitles(page))} <span aria-hidden="true">×</span>
+          </button>
+        )}
+        <button
+          type="button"
+          onClick={() => {
+            page.dialog.value = "columns";
+          }}
+        >
+          {words.choose}
+        </button>
+        <button type="button" title={words.csvHint} onClick={() => void page.saveFile()}>
+          {saving ? words.csvBusy : words.csv}
+        </button>
+        <Tool
+          icon="undo"
+          label={t.workspace.undo}
+          disabled={!page.canUndo.value}
+          onClick={() => page.undo()}
+        />
+        <Tool
+          icon="redo"
+          label={t.workspace.redo}
+          disabled={!page.canRedo.value}
+          onClick={() => page.redo()}
+        />
+      </span>
+    </div>
   );
+}
+
+/** Nothing matches, or nothing is there. */
+function Nothing({ page }: { page: RunsPage }): JSX.Element {
+  const { filter } = page.view.value;
+  if (filter.trim() === "") return <Notice title={t.runs.empty} />;
+  return (
+    <Notice title={words.noMatch}>
+      <span class={styles.clauses}>
+        {clausesOf(filter).map((clause, i, all) => (
+          <button
+            key={`${i} ${clause}`}
+            type="button"
+            onClick={() => page.set({ filter: without(filter, i) })}
+          >
+            {all.length === 1 ? t.workspace.clearFilter : t.workspace.removeClause(clause)}
+          </button>
+        ))}
+      </span>
+    </Notice>
+  );
+}
+
+function Troubles({ page }: { page: RunsPage }): JSX.Element | null {
+  const error = page.rows.error.value;
+  const texts = [
+    error !== null && error.status !== 0 && error.place === null ? words.failed(error.message) : null,
+    page.saveError.value === null ? null : words.csvFailed(page.saveError.value),
+  ].filter((text) => text !== null);
+  if (texts.length === 0) return null;
+  return (
+    <div role="alert" class={styles.error}>
+      {texts.map((text) => (
+        <p key={text}>{text}</p>
+      ))}
+      <button
+        type="button"
+        onClick={() => {
+          page.saveError.value = null;
+          page.rows.reorder();
+        }}
+      >
+        {t.errors.retry}
+      </button>
+    </div>
+  );
+}
+
+function Dialogs({ page }: { page: RunsPage }): JSX.Element | null {
+  const dialog = page.dialog.value;
+  if (dialog === null) return null;
+  return dialog === "columns" ? <ColumnPicker page={page} /> : <BulkDialog page={page} kind={dialog} />;
 }
 
 export function RunsView({ page }: { page: RunsPage }): JSX.Element {
-  const table = page.table.value.value;
-  const error = page.table.error.value;
+  const error = fatal(page);
   return (
-    <Shell crumbs={[{ text: page.project, to: null }]}>
-      <ProjectTabs entity={page.entity} project={page.project} open="runs" />
-      <h1 class={styles.title}>
-        {t.runs.title}
-        {table !== null && <span class={styles.total}>{format.count(table.total)}</span>}
-      </h1>
-      {table === null && error !== null && (
-        <Failure error={error} missing={t.runs.empty} retry={() => page.table.retry()} />
-      )}
-      {table !== null &&
-        (table.total === 0 ? <Notice title={t.runs.empty} /> : <Table page={page} table={table} />)}
+    <Shell crumbs={[{ text: page.project, to: null }]} wide>
+      <div class={styles.page}>
+        <div class={styles.tabs}>
+          <ProjectTabs entity={page.entity} project={page.project} open="runs">
+            {error === null && <ViewShelf page={page} />}
+          </ProjectTabs>
+        </div>
+        <h1 class="vh">{t.runs.title}</h1>
+        <Mount
+          start={() => {
+            page.bindings.value = tableBindings(page);
+            return () => undefined;
+          }}
+        />
+        {error !== null ? (
+          <div class={styles.notice}>
+            <Failure error={error} missing={t.workspace.noProject} retry={() => page.rows.reorder()} />
+          </div>
+        ) : (
+          <>
+            <Bar page={page} />
+            <Troubles page={page} />
+            {page.rows.count.value === 0 ? (
+              <div class={styles.notice}>
+                <Nothing page={page} />
+              </div>
+            ) : (
+              <RunsGrid key={page.look.value.group.join(",")} page={page} />
+            )}
+            <BulkBar page={page} />
+          </>
+        )}
+      </div>
+      <HeadMenu page={page} />
+      <BulkToast page={page} />
+      <Dialogs page={page} />
     </Shell>
   );
 }

@@ -65,7 +65,7 @@ export function Shortcuts(): JSX.Element {
           {t.keyboard.close}
         </button>
       </div>
-      {(["runs", "panels", "view", "page"] as const).map((group) => (
+      {(["runs", "table", "panels", "view", "page"] as const).map((group) => (
         <Rows key={group} group={group} all={bindings.value} />
       ))}
     </Dialog>

@@ -1,17 +1,24 @@
 /** The button that names the open view, and the dialog of kept views behind it. */
-import { signal } from "@preact/signals";
+import { type ReadonlySignal, signal } from "@preact/signals";
 import type { JSX } from "preact";
-import type { WorkspacePage } from "../state/workspace.ts";
+import type { Shelf } from "../state/shelf.ts";
+import type { View } from "../state/view.ts";
 import { t } from "../strings.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { Tool } from "../ui/tool.tsx";
 import styles from "./view-shelf.module.css";
 
+/** A page whose view can be kept. */
+interface Shelved {
+  readonly shelf: Shelf;
+  readonly view: ReadonlySignal<View>;
+}
+
 const words = t.views;
 const open = signal(false);
 const name = signal("");
 
-function Kept({ page }: { page: WorkspacePage }): JSX.Element | null {
+function Kept({ page }: { page: Shelved }): JSX.Element | null {
   const { shelf } = page;
   const views = shelf.views.value;
   if (views === null) return null;
@@ -38,7 +45,7 @@ function Kept({ page }: { page: WorkspacePage }): JSX.Element | null {
   );
 }
 
-function SaveAs({ page }: { page: WorkspacePage }): JSX.Element {
+function SaveAs({ page }: { page: Shelved }): JSX.Element {
   return (
     <form
       class={styles.form}
@@ -67,7 +74,7 @@ function SaveAs({ page }: { page: WorkspacePage }): JSX.Element {
   );
 }
 
-export function ViewShelf({ page }: { page: WorkspacePage }): JSX.Element {
+export function ViewShelf({ page }: { page: Shelved }): JSX.Element {
   const { shelf } = page;
   const called = shelf.name.value;
   const changed = called !== null && shelf.modified.value;
