@@ -67,7 +67,6 @@ export const t = {
     select: "Select",
     selectRun: (name: string) => `Select ${name}`,
     selectAll: "Select all runs that match",
-    expand: (name: string) => `Runs of ${name}`,
     absent: "absent",
     sorted: (place: number, of: number) => (of > 1 ? ` ${place}` : ""),
     sortUp: "Sort, lowest first",

@@ -125,9 +125,13 @@ const WIDTHS: Partial<Record<string, number>> = {
   id: 120,
 };
 
+/** Mean, deviation and number of a group. */
+const GROUP_WIDTH = 184;
+
 /** Width of a column in CSS pixels: what somebody has set, else what its kind needs. */
 export function widthOf(id: string, look: Look): number {
-  return look.widths.get(id) ?? WIDTHS[id] ?? (kindOf(id) === "own" ? 100 : 112);
+  const wide = look.group.length > 0 && (id === "duration" || kindOf(id) !== "own");
+  return look.widths.get(id) ?? (wide ? GROUP_WIDTH : (WIDTHS[id] ?? (kindOf(id) === "own" ? 100 : 112)));
 }
 
 /** Columns that people may change in the table. */

@@ -129,7 +129,8 @@ export class TableRows {
 
   readonly error = computed<ApiError | null>(() => {
     this.version.value;
-    return this.grouped ? this.groups.error.value : this.runs.error.value;
+    const main = this.grouped ? this.groups.error.value : this.runs.error.value;
+    return main ?? this.windows().reduce<ApiError | null>((found, each) => found ?? each.error.value, null);
   });
 
   /** Rows of the table, loaded or not; null before the first answer. */
@@ -335,7 +336,10 @@ export class TableRows {
     abort: AbortSignal,
   ): Promise<Answer<GroupItem>> {
     const { group } = this.question;
-    const query = { offset, limit, columns: [...columns], at_rev: atRev, group, ...this.asked(null) };
+    const { filter, sort } = this.asked(null);
+    // In place of names groups have numbers of runs, which the server calls n.
+    const byCount = sort?.map(({ key, desc }) => ({ key: key === "name" ? "n" : key, desc })) ?? null;
+    const query = { offset, limit, columns: [...columns], at_rev: atRev, group, filter, sort: byCount };
     const answer = await api.runs(this.project, query, abort);
     return { rev: answer.rev, total: answer.groups?.total ?? 0, items: groupItems(answer, group) };
   }

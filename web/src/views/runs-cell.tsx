@@ -88,14 +88,14 @@ const HIGH = { maximumFractionDigits: 0 };
 /** Mean and deviation over the group, and over how many of its runs. */
 function Statistics({ column, said }: { column: string; said: GroupCell }): JSX.Element | null {
   if (said.n === 0 || column === "state" || TIMES.test(column)) return null;
-  const text = (value: Json): string => {
+  const text = (value: Json, digits?: number): string => {
     const number = cell(value) ?? Number.NaN;
-    return column === "duration" ? format.duration(number) : format.number(number);
+    return column === "duration" ? format.duration(number) : format.number(number, digits);
   };
   const n = said.n.toLocaleString("en", HIGH).replaceAll(",", "\u2009");
   return (
     <span title={t.table.extremes(text(said.min), text(said.max), n)}>
-      {t.table.stats(text(said.mean), text(said.std))} <span class={styles.n}>{t.table.n(n)}</span>
+      {t.table.stats(text(said.mean), text(said.std, 3))} <span class={styles.n}>{t.table.n(n)}</span>
     </span>
   );
 }
@@ -130,7 +130,6 @@ export function GroupCellView(props: {
       type="button"
       class={styles.group}
       aria-expanded={open}
-      aria-label={t.table.expand(name)}
       title={name}
       tabIndex={-1}
       onClick={(event) => {

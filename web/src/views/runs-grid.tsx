@@ -34,9 +34,9 @@ function SelectBox({ page, run, row }: { page: RunsPage; run: RunItem; row: numb
       tabIndex={-1}
       checked={page.selected.value.has(run.id)}
       onClick={(event) => {
-        // The box shows what is selected, which `select` says.
-        event.preventDefault();
         page.select(row, event.shiftKey);
+        // A range leaves a box as it was that the browser has just turned over.
+        event.currentTarget.checked = page.selected.peek().has(run.id);
       }}
     />
   );
@@ -140,7 +140,10 @@ function numbersOf(page: RunsPage, { first, end, places }: Seen): ReadonlySet<st
   const isNumeric = (row: number, id: string): boolean | null => {
     const found = page.rows.at(row);
     if (found === undefined) return null;
-    if (found.kind === "group") return id !== "name" && (found.item.cells.get(id)?.n ?? 0) > 0 ? true : null;
+    if (found.kind === "group") {
+      const said = found.item.cells.get(id);
+      return said !== undefined && said.n > 0 && isNumber(id, said.mean) ? true : null;
+    }
     const value = found.item.cells.get(id);
     if (id !== "duration" && (value === undefined || value === null)) return null;
     return isNumber(id, value);
