@@ -214,6 +214,7 @@ export class TableRows {
       const runs = new RowWindow<RunItem>((asked, abort) => this.askRuns(item, asked, abort), merged);
       this.opened.set(item.id, { at: this.locate(row).place, item, runs });
       runs.version.subscribe(() => this.changed());
+      runs.error.subscribe(() => this.changed());
     }
     this.changed();
     this.need(this.seen.first, this.seen.end, this.seen.columns);
@@ -339,7 +340,7 @@ export class TableRows {
     const { filter, sort } = this.asked(null);
     // In place of names groups have numbers of runs, which the server calls n.
     const byCount = sort?.map(({ key, desc }) => ({ key: key === "name" ? "n" : key, desc })) ?? null;
-    const query = { offset, limit, columns: [...columns], at_rev: atRev, group, filter, sort: byCount };
+    const query = { offset, limit, columns: [...columns], at_rev: atRev, group, filter: filter ?? null, sort: byCount };
     const answer = await api.runs(this.project, query, abort);
     return { rev: answer.rev, total: answer.groups?.total ?? 0, items: groupItems(answer, group) };
   }
