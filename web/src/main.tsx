@@ -18,8 +18,8 @@ import { Palette } from "./views/palette.tsx";
 import { ProjectsView } from "./views/projects.tsx";
 import { Shell } from "./views/shell.tsx";
 import { Shortcuts } from "./views/shortcuts.tsx";
-import { WorkspaceView } from "./views/workspace.tsx";
 
+const WorkspaceView = lazy(async () => (await import("./views/workspace.tsx")).WorkspaceView);
 const RunView = lazy(async () => (await import("./views/run.tsx")).RunView);
 const RunsView = lazy(async () => (await import("./views/runs.tsx")).RunsView);
 const CompareView = lazy(async () => (await import("./views/compare.tsx")).CompareView);

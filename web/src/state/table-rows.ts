@@ -340,7 +340,15 @@ export class TableRows {
     const { filter, sort } = this.asked(null);
     // In place of names groups have numbers of runs, which the server calls n.
     const byCount = sort?.map(({ key, desc }) => ({ key: key === "name" ? "n" : key, desc })) ?? null;
-    const query = { offset, limit, columns: [...columns], at_rev: atRev, group, filter: filter ?? null, sort: byCount };
+    const query = {
+      offset,
+      limit,
+      columns: [...columns],
+      at_rev: atRev,
+      group,
+      filter: filter ?? null,
+      sort: byCount,
+    };
     const answer = await api.runs(this.project, query, abort);
     return { rev: answer.rev, total: answer.groups?.total ?? 0, items: groupItems(answer, group) };
   }

@@ -147,7 +147,7 @@ export function tableBindings(page: RunsPage): Binding[] {
     { keys: ["Shift+x"], group: "runs", text: words.selectTo, act: here((row) => page.select(row, true)) },
     { keys: ["F2"], group: "runs", text: words.rename, act: () => editField(page, "name") },
     { keys: ["t"], group: "runs", text: words.tags, act: () => editField(page, "tags") },
-    { keys: ["n"], group: "runs", text: words.note, act: () => editField(page, "notes") },
+    { keys: ["n"], group: "runs", text: words.notes, act: () => editField(page, "notes") },
     { keys: ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"], group, text: words.cell },
     { keys: ["Enter"], group, text: words.edit },
     { keys: ["Enter", "Shift+Enter"], group, text: words.headers },
