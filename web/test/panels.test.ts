@@ -77,6 +77,20 @@ describe("panels of many runs", () => {
     expect(drawn("x")).toEqual(["a", "b"]);
   });
 
+  it("are not empty before the server has said so", async () => {
+    // A page shows its panels before it knows its runs; the panels said "No points yet" until the first answer.
+    panels.look({ ...VIEW, runs: [] });
+    panels.show("x", 400);
+    await answered();
+    expect(panels.awaits(panels.panel("x"))).toBe(false);
+    panels.look(VIEW);
+    expect(panels.awaits(panels.panel("x"))).toBe(true);
+    await vi.advanceTimersByTimeAsync(1000);
+    await answered();
+    expect(drawn("x")).toEqual(["a", "b"]);
+    expect(panels.awaits(panels.panel("x"))).toBe(false);
+  });
+
   it("close an eye without asking, and ask for a run whose eye opens first", async () => {
     panels.show("x", 400);
     await answered();

@@ -214,6 +214,11 @@ export class Panels {
     return this.view.runs.filter((run) => panel.held.get(run)?.stale ?? true);
   }
 
+  /** Whether what a panel shows is not yet all that it will: then an empty one has not been found empty. */
+  awaits(panel: Panel): boolean {
+    return panel.waiting.value || this.due(panel).length > 0;
+  }
+
   private query(panel: Panel, runs: readonly string[]): PanelQuery {
     const reduction = this.options.reduction?.(panel.key) ?? null;
     const have = runs.flatMap((run): [string, number][] => {
@@ -248,7 +253,7 @@ export class Panels {
     }
     const { view } = this;
     for (const { panel, runs } of due) {
-      panel.waiting.value = panel.plan === null;
+      panel.waiting.value = panel.plan === null || panel.plan.lines.length === 0;
       for (const run of runs) {
         const held = panel.held.get(run);
         if (held === undefined) panel.held.set(run, { x: view.x, series: [], stale: false, rev: null });

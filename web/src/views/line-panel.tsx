@@ -183,7 +183,8 @@ function Notes({ page, panel }: { page: WorkspacePage; panel: Panel }): JSX.Elem
   const all = page.seenTotal.value;
   if (all > LINES_MAX)
     said.unshift(t.workspace.lines(format.count(page.drawn.value.length), format.count(all)));
-  if (plan.lines.every((line) => line.x.length === 0 && line.nonFinite === 0)) said.unshift(t.chart.noPoints);
+  const empty = plan.lines.every((line) => line.x.length === 0 && line.nonFinite === 0);
+  if (empty && !page.panels.awaits(panel)) said.unshift(t.chart.noPoints);
   const text = said.join(" · ");
   return said.length === 0 ? null : (
     <p class={panelStyles.note} title={text}>
