@@ -48,12 +48,11 @@ def summary_columns(connection: Connection, project: int) -> list[dict[str, obje
     """Keys that were logged or set in a summary by hand, by name, with how many series or values there are of each:
     one for each run, unless runs have several ranks or attempts. Good enough to tell what most runs have.
     """
-    logged = (
-        select(KEYS.c.name, func.count())
-        .join(SERIES, SERIES.c.key == KEYS.c.id)
-        .where(KEYS.c.project == project, KEYS.c.system == 0)
-        .group_by(KEYS.c.id, KEYS.c.name)
-    )
+    chosen = select(KEYS.c.id, KEYS.c.name).where(KEYS.c.project == project, KEYS.c.system == 0)
+    names = {row.id: row.name for row in connection.execute(chosen)}
+    # By the key alone, so that an index answers it: joined to the names it takes fifteen times as long.
+    of_project = SERIES.c.key.in_(select(KEYS.c.id).where(KEYS.c.project == project, KEYS.c.system == 0))
+    logged = select(SERIES.c.key, func.count()).where(of_project).group_by(SERIES.c.key)
     by_hand = (
         select(SUMMARY_VALUES.c.key, func.count())
         .join(RUNS, RUNS.c.id == SUMMARY_VALUES.c.run)
@@ -61,6 +60,6 @@ def summary_columns(connection: Connection, project: int) -> list[dict[str, obje
         .group_by(SUMMARY_VALUES.c.key)
     )
     counts = {row[0]: int(row[1]) for row in connection.execute(by_hand)}
-    for name, count in connection.execute(logged):
-        counts[name] = max(int(count), counts.get(name, 0))
+    for key, count in connection.execute(logged):
+        counts[names[key]] = max(int(count), counts.get(names[key], 0))
     return [{"key": name, "series": counts[name]} for name in sorted(counts)]
