@@ -7,12 +7,9 @@ import type { RunPage } from "../src/state/run.ts";
 import { t } from "../src/strings.ts";
 import { Boundary } from "../src/ui/boundary.tsx";
 import { DayMark } from "../src/ui/day-mark.tsx";
-import { Tree } from "../src/ui/tree.tsx";
 import { notes } from "../src/views/chart-panel.tsx";
 import { Overview } from "../src/views/overview.tsx";
 import { buckets, raw } from "./series.ts";
-
-const HOSTILE = `<img src=x onerror="alert(1)"><script>alert(1)</script>`;
 
 let host: HTMLElement;
 beforeEach(() => {
@@ -40,21 +37,6 @@ describe("day-marks", () => {
   it("show a state of a newer server by its word", () => {
     render(<DayMark state={"preempted" as RunState} />, host);
     expect(host.querySelector("title")?.textContent).toBe("preempted");
-  });
-});
-
-describe("tree", () => {
-  it("shows nesting, and hostile names as text", () => {
-    render(
-      <Tree
-        value={{ [HOSTILE]: HOSTILE, optim: { lr: 0.1, betas: [0.9, 0.95] }, big: { $int: "9".repeat(30) } }}
-      />,
-      host,
-    );
-    expect(host.querySelectorAll("img, script")).toHaveLength(0);
-    expect(host.textContent).toContain(HOSTILE);
-    expect(host.querySelector("details summary")?.textContent).toBe("optim");
-    expect(host.textContent).toContain("9".repeat(30));
   });
 });
 

@@ -185,24 +185,32 @@ export function Config({ run, page }: { run: Run; page: RunPage }): JSX.Element 
           label={t.overview.config}
           table={styles.table}
           head={
-            <thead class={base === null ? "vh" : ""}>
-              <tr aria-rowindex={1}>
-                <th scope="col" class={styles.key}>
-                  {t.overview.key}
-                </th>
-                <th scope="col" class="num">
-                  {base === null ? t.overview.value : run.name}
-                </th>
-                {base !== null && (
-                  <th scope="col" class="num" title={base.name}>
-                    {base.name}
+            <>
+              <colgroup>
+                <col class={styles.key} />
+                <col />
+                {base !== null && <col />}
+                <col class={styles.copy} />
+              </colgroup>
+              <thead class={base === null ? "vh" : ""}>
+                <tr aria-rowindex={1}>
+                  <th scope="col" class={styles.key}>
+                    {t.overview.key}
                   </th>
-                )}
-                <th scope="col" class={styles.copy}>
-                  <span class="vh">{text.copyHead}</span>
-                </th>
-              </tr>
-            </thead>
+                  <th scope="col" class="num">
+                    {base === null ? t.overview.value : run.name}
+                  </th>
+                  {base !== null && (
+                    <th scope="col" class="num" title={base.name}>
+                      {base.name}
+                    </th>
+                  )}
+                  <th scope="col" class={styles.copy}>
+                    <span class="vh">{text.copyHead}</span>
+                  </th>
+                </tr>
+              </thead>
+            </>
           }
         >
           {(first, end) =>
