@@ -92,10 +92,13 @@ class Broadcaster:
             self._loop.call_soon_threadsafe(self._close)
 
     async def listen(self, project: str | None) -> AsyncIterator[list[Nudge]]:
-        """Gathered nudges as they come; an empty list every 15 seconds of silence. Ends when the server stops."""
+        """Gathered nudges as they come; an empty list first, when nothing can be missed any more, and every 15 seconds
+        of silence. Ends when the server stops.
+        """
         subscription = Subscription(project)
         self._subscriptions.add(subscription)
         try:
+            yield []
             while not self._closed:
                 try:
                     await asyncio.wait_for(subscription.wake.wait(), COMMENT_S)

@@ -36,7 +36,9 @@ def listening(server: ServerProcess, path: str) -> Iterator[Queue[tuple[float, d
                     name, _, value = line.partition(": ")
                     fields[name] = value
                 elif "data" in fields:
-                    events.put((time.monotonic(), fields))
+                    # That of the beginning names no run.
+                    if json.loads(fields["data"])["runs"]:
+                        events.put((time.monotonic(), fields))
                     fields = {}
 
     thread = threading.Thread(target=listen, daemon=True)
@@ -72,6 +74,16 @@ def test_a_listener_hears_what_changed(server: ServerProcess) -> None:
             rev = data["rev"]
             bits |= data["runs"][0][2]
     assert server.client.get("/api/v1/p/local:nudges/rev").json()["rev"] == rev
+
+
+def test_a_listener_learns_first_what_it_may_have_missed(server: ServerProcess) -> None:
+    """A page that has asked before it listened asks again only if something has changed in between."""
+    stream = Stream("r1", project="greeted")
+    send(server, stream, *stream.blocks)
+    now = server.client.get("/api/v1/p/local:greeted/rev").json()
+    with server.client.stream("GET", "/api/v1/events?p=local:greeted", timeout=60) as answer:
+        data = next(line for line in answer.iter_lines() if line.startswith("data: "))
+    assert json.loads(data[6:]) == {"p": "local:greeted", "runs": [], **now}
 
 
 def test_at_most_four_a_second(server: ServerProcess) -> None:

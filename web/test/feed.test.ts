@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Nudge } from "../src/data/types.ts";
-import { bitsFor, Feed, type FeedStatus, type Source } from "../src/state/feed.ts";
+import { ANY_REV, bitsFor, Feed, type FeedStatus, type Source } from "../src/state/feed.ts";
 import { settle, TestClock } from "./clock.ts";
 
 class FakeSource implements Source {
@@ -66,12 +66,30 @@ describe("feed", () => {
     statuses = [];
   });
 
-  it("passes nudges on, and one for all when the stream opens", () => {
+  it("passes nudges on, and first the revision that the stream begins with", () => {
     start("local:digits");
     open(sources[0]);
+    expect(nudges).toEqual([]);
+    sources[0]?.send({ p: "local:digits", rev: 6, epoch: 1, runs: [] });
     sources[0]?.send({ p: "local:digits", rev: 7, runs: [["a1", 7, 1]] });
     expect(statuses).toEqual(["connecting", "open"]);
-    expect(nudges.map((nudge) => nudge.runs.length)).toEqual([0, 1]);
+    expect(nudges.map(({ rev, runs }) => [rev, runs.length])).toEqual([
+      [6, 0],
+      [7, 1],
+    ]);
+  });
+
+  it("says that everything is to be asked for: of all projects, and when the database is another one", async () => {
+    start(null);
+    open(sources[0]);
+    expect(nudges).toEqual([{ p: "", rev: ANY_REV, runs: [] }]);
+    feed.stop();
+    start("p");
+    sources[1]?.send({ p: "p", rev: 9, epoch: 1, runs: [] });
+    fail(sources[1]);
+    await clock.pass(1000);
+    sources[2]?.send({ p: "p", rev: 9, epoch: 2, runs: [] });
+    expect(nudges.slice(1).map(({ rev }) => rev)).toEqual([9, ANY_REV]);
   });
 
   it("goes to the long poll after two failed connects, from the revision it has", async () => {

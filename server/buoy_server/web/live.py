@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from buoy_server.errors import Malformed
+from buoy_server.errors import Malformed, Missing
 from buoy_server.events import Nudge
 from buoy_server.query.catalogue import find_project
 from buoy_server.services import Services
@@ -31,13 +31,31 @@ async def events(request: Request) -> Response:
     project = request.query_params.get("p")
 
     async def stream() -> AsyncIterator[str]:
-        # The first bytes tell the client that it is connected; what happened before is for it to ask.
         yield ": connected\nretry: 1000\n\n"
+        greeted = False
         async for nudges in services.broadcaster.listen(project):
+            if not greeted:
+                # Whoever has this revision has missed nothing; what happened before is for the others to ask.
+                yield await run_in_threadpool(_greeting, services, project)
+                greeted = True
+                continue
             yield "".join(map(_event, nudges)) or ": still here\n\n"
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return StreamingResponse(stream(), media_type="text/event-stream", headers=headers)
+
+
+def _greeting(services: Services, project: str | None) -> str:
+    """The present revision of a project, as a nudge that names no run; nothing for all projects, or for one to come."""
+    if project is None:
+        return ""
+    try:
+        with services.metadata.read() as connection:
+            rev = find_project(connection, project).rev
+    except Missing:
+        return ""
+    data = {"p": project, "rev": rev, "epoch": services.metadata.epoch, "runs": []}
+    return f"event: rev\nid: {rev}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n"
 
 
 def _event(nudge: Nudge) -> str:

@@ -185,15 +185,29 @@ export interface Keys {
   keys: MetricKey[];
 }
 
-export type XKind = "step" | "rel" | "wall";
+/** The values of another key, too. */
+export type XKind = "step" | "rel" | "proc" | "wall" | `key:${string}`;
+
+/** The key whose values are x; null for steps and times. */
+export const keyOfX = (x: XKind): string | null => (x.startsWith("key:") ? x.slice(4) : null);
+
 export type Range = readonly [number, number];
+
+/** See docs/format.md, "What a panel can ask". */
+export interface Smoothing {
+  readonly kind: "twema" | "ema" | "gaussian" | "running";
+  readonly s: number;
+}
+
+/** What the band around the mean of a group is. */
+export type GroupBand = "std" | "se" | "minmax" | "none";
 
 /** One panel of a series:query. */
 export interface PanelQuery {
   id: number;
   keys: string[];
   runs: { ids: string[] };
-  x: XKind;
+  x: string | { key: string };
   exp: number | null;
   px: number;
   range: Range | null;
@@ -203,15 +217,23 @@ export interface PanelQuery {
   attempts: "latest" | "all";
   /** How ranks become one series, or which of them there are; without it each rank is one. */
   ranks?: string | readonly number[];
+  smooth?: Smoothing & { R?: number };
+  group?: { by: readonly string[] };
+  /** `auto`: a density beyond the lines that the request's budget has. */
+  mode?: "auto";
+  /** Runs that stay lines then. */
+  top?: readonly string[];
 }
 
 /** Bits of a nudge: what of a run has changed. */
 export const CHANGED = { metrics: 1, state: 2, values: 4, system: 32, events: 64 } as const;
 export const CHANGED_ALL = 0xffff;
 
-/** One SSE event, or one answer of the long poll. */
+/** One SSE event, or one answer of the long poll. Without runs: whoever has this revision has missed nothing. */
 export interface Nudge {
   p: string;
   rev: number;
+  /** With the first of a stream. */
+  epoch?: number;
   runs: [run: string, rev: number, bits: number][];
 }

@@ -27,6 +27,9 @@ export interface FeedParts {
   readonly clock: Clock;
 }
 
+/** Nobody has this revision: everything is to be asked for. */
+export const ANY_REV = Number.MAX_SAFE_INTEGER;
+
 const CONNECTS_MAX = 2;
 const RETRY_MS = [1000, 2000, 5000, 15_000];
 
@@ -46,9 +49,10 @@ export class Feed {
   /** Streams that could not be opened since one could, or since the long poll was tried. */
   private connects = 0;
   private rev = 0;
+  private epoch: number | null = null;
   private active = false;
 
-  /** `project` null = all projects. `onNudge` with no runs means: anything may have changed. */
+  /** `project` null = all projects. `onNudge` with no runs means: anything may have changed up to its revision. */
   private readonly project: string | null;
   private readonly onNudge: (nudge: Nudge) => void;
   private readonly onStatus: (status: FeedStatus) => void;
@@ -90,8 +94,8 @@ export class Feed {
       this.failures = 0;
       this.connects = 0;
       this.onStatus("open");
-      // What changed while nobody listened is not in the stream.
-      this.deliver({ p: this.project ?? "", rev: this.rev, runs: [] });
+      // What changed while nobody listened is not in the stream. That of one project begins with its revision.
+      if (this.project === null) this.deliver({ p: "", rev: ANY_REV, runs: [] });
     };
     source.onerror = () => {
       source.close();
@@ -100,11 +104,21 @@ export class Feed {
       this.connects += 1;
       this.failed();
     };
-    source.addEventListener("rev", (event) => this.deliver(JSON.parse(event.data) as Nudge));
+    source.addEventListener("rev", (event) => this.heard(JSON.parse(event.data) as Nudge));
+  }
+
+  /** Revisions of another database say nothing about what is held of the one before. */
+  private heard(nudge: Nudge): void {
+    const replaced = nudge.epoch !== undefined && this.epoch !== null && nudge.epoch !== this.epoch;
+    if (nudge.epoch !== undefined) this.epoch = nudge.epoch;
+    if (replaced) {
+      this.rev = nudge.rev;
+      this.onNudge({ ...nudge, rev: ANY_REV });
+    } else this.deliver(nudge);
   }
 
   private deliver(nudge: Nudge): void {
-    this.rev = Math.max(this.rev, nudge.rev);
+    if (nudge.rev < ANY_REV) this.rev = Math.max(this.rev, nudge.rev);
     this.onNudge(nudge);
   }
 
