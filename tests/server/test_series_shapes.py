@@ -368,7 +368,7 @@ def test_a_density_counts_every_series_in_every_cell_that_it_crosses(services: S
     spike = Stream("r05", project=name, attempt=2)
     spike.writer().log([(step, {"loss": values["r05"][step]}) for step in range(100, 400)])
     send(services, spike)
-    panel = PanelRequest(1, ["loss"], sorted(values), exponent=4, density=3, top=["r07"])
+    panel = PanelRequest(1, ["loss"], sorted(values), exponent=4, density=5, top_lines=3, top=["r07"])
     answer = services.series.answer(f"local:{name}", panel)
     lines = [series.run for series in answer.series if series.kind != "density"]
     assert lines == ["r00", "r01", "r07"]

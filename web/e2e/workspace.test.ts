@@ -84,6 +84,9 @@ async function address(page: Page, name: string, value: string | null): Promise<
   await expect.poll(() => word(page, name), SLOWLY).toBe(value);
 }
 
+/** The page hears of what changes. */
+const listening = (page: Page) => page.locator("[data-feed=open]").waitFor({ state: "attached" });
+
 const row = (page: Page, name: string) => page.getByRole("listitem").filter({ hasText: name });
 
 async function pointAt(page: Page, figure: number, share: number): Promise<void> {
@@ -131,6 +134,7 @@ describe("a workspace", () => {
   it("closes an eye without asking the server, keeps the colours, and undoes it", async () => {
     const { page, asked, close } = await open();
     await drawn(page, 12).first().waitFor();
+    await listening(page);
     const before = asked();
     const colour = (): Promise<string | null> =>
       row(page, "tide-007").locator("path[stroke]").first().getAttribute("stroke");
@@ -261,8 +265,8 @@ describe("a workspace", () => {
     });
     const { page, close } = await open(link);
     await page.getByText("2 of 8 panels").waitFor();
-    expect(await page.getByLabel("Log y").isChecked()).toBe(true);
-    await page.getByLabel("Log y").uncheck();
+    expect(await page.getByLabel("y axis").inputValue()).toBe("1");
+    await page.getByLabel("y axis").selectOption("Linear");
     await page.getByRole("button", { name: `View: ${kept} *`, exact: true }).waitFor();
     await page.getByRole("button", { name: "Save", exact: true }).click();
     await page.getByRole("button", { name: `View: ${kept}`, exact: true }).waitFor();
@@ -285,11 +289,11 @@ describe("a workspace", () => {
     await close();
   });
 
-  it("draws 300 of 310 runs and says so in the panel", async () => {
+  it("draws a density of 310 runs with some lines on it, and says so in the panel", async () => {
     const { page, close } = await open();
     await page.goto(`${server.base}/local/fleet`);
-    await drawn(page, 300).waitFor();
-    await page.getByText("300 of 310 runs as lines").waitFor();
+    await drawn(page, 310).waitFor();
+    await page.getByText("310 runs: density · 24 as lines").waitFor();
     expect(await page.getByRole("listitem").count()).toBeLessThan(60);
     await close();
   });
@@ -304,6 +308,8 @@ describe("a workspace", () => {
     );
     const { page, close } = await open("?q=^train/loss$");
     await drawn(page, 13).waitFor();
+    // What is logged before the page hears of it is asked for with everything else that may have changed.
+    await listening(page);
     const bodies: string[][] = [];
     page.on("request", (request) => {
       if (!request.url().endsWith("/series:query")) return;

@@ -2,6 +2,7 @@
  * Numbers, durations and dates as the pages write them. Values keep five significant digits, thousands are set
  * apart by a thin space, minus is U+2212; `exact` loses nothing. Powers of ten in superscript belong to axes only.
  */
+import { keyOfX, type XKind } from "./data/types.ts";
 import { t } from "./strings.ts";
 
 const THIN = "\u2009";
@@ -177,9 +178,11 @@ const AXIS_TIME = new Intl.DateTimeFormat(undefined, {
 });
 
 /** A position on the x axis, for the head of a tooltip: a step or seconds, or all steps of a bucket. */
-export function position(v: number, x: "step" | "rel" | "wall", bucket = 0): string {
-  if (x === "rel") return duration(v);
+export function position(v: number, x: XKind, bucket = 0): string {
+  if (x === "rel" || x === "proc") return duration(v);
   if (x === "wall") return AXIS_TIME.format(v * 1000);
+  const key = keyOfX(x);
+  if (key !== null) return `${key} ${number(v)}`;
   if (bucket <= 1) return t.run.step(Number.isInteger(v) ? count(v) : number(v));
   const first = Math.floor(v / bucket) * bucket;
   return t.run.steps(count(first), count(first + bucket - 1));

@@ -44,7 +44,7 @@ describe("a band over ranks", () => {
     const said = notes(made, 0, "step", "300 of 1024 ranks as lines, evenly spread");
     expect(said).toEqual([
       "300 of 1024 ranks as lines, evenly spread",
-      "5 NaN or ±Inf not drawn",
+      "5 NaN or ±Inf",
       "mean of 3 ranks, shade lowest–highest",
     ]);
   });
@@ -55,7 +55,7 @@ describe("a band over ranks", () => {
     const tooltip = new Tooltip();
     tooltip.move(over);
     const marks = marksAt([{ x: 1, text: "attempt 2 begins at step 1" }], (v) => 10 * v, 10 * x);
-    const to = { toLeft: (v: number) => 10 * v, toTop: (v: number) => v, pointerTop: 0, words: true };
+    const to = { toLeft: (v: number) => 10 * v, toTop: (v: number) => v, pointerTop: 0, y: 0, words: true };
     tooltip.show({
       ...to,
       ...{ plan: made, x, kind: "step", colours: ["red"], nameOf: null, always: () => false, marks },

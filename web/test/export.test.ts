@@ -2,10 +2,11 @@ import { describe, expect, it } from "vitest";
 import type { ChartOptions, Picture } from "../src/plot/chart.ts";
 import { csvField, csvOf, escaped, svgOf } from "../src/plot/export.ts";
 import { plan } from "../src/plot/plan.ts";
+import { mapping } from "../src/plot/scale.ts";
 import { buckets, raw } from "./series.ts";
 
 const HOSTILE = `"><script>alert(1)</script><img src=x onerror='alert(1)'>`;
-const colours = { paper: "#fff", ink: "#000", ink3: "#666", rule: "#888", hair: "#eee" };
+const colours = { paper: "#fff", ink: "#000", ink3: "#666", rule: "#888", hair: "#eee", data: [] };
 
 function picture(runs: number, more: Partial<Picture> = {}): Picture {
   const made = plan(
@@ -14,11 +15,19 @@ function picture(runs: number, more: Partial<Picture> = {}): Picture {
   );
   const options = {
     x: "step",
-    log: false,
+    scale: "linear",
     colours,
     strokes: () => made.lines.map(() => ({ colour: "#4687fc", dash: [6, 3], width: null, front: false })),
   } as unknown as ChartOptions;
-  return { plan: made, view: [0, 20], yRange: [0, 6], yTicks: [0, 3, 6], options, ...more };
+  return {
+    plan: made,
+    view: [0, 20],
+    yRange: [0, 6],
+    yTicks: [0, 3, 6],
+    y: mapping("linear", 1),
+    options,
+    ...more,
+  };
 }
 
 describe("a chart as SVG", () => {

@@ -1,10 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { logTicks, lowerBound, nearest, yExtent } from "../src/plot/extent.ts";
+import { lowerBound, nearest, yExtent } from "../src/plot/extent.ts";
 import { bucketMiddle, plan } from "../src/plot/plan.ts";
+import { logTicks } from "../src/plot/scale.ts";
 import { buckets, raw } from "./series.ts";
 
-const LINEAR = { log: false, robust: false };
-const LOG = { log: true, robust: false };
+const LINEAR = { scale: "linear", robust: false } as const;
+const LOG = { scale: "log", robust: false } as const;
 
 const line = (series: Parameters<typeof plan>[0][number]) => {
   const made = plan([series], "step").lines[0];
@@ -140,7 +141,7 @@ describe("extent", () => {
 });
 
 describe("a robust y range", () => {
-  const robust = (log: boolean) => ({ log, robust: true });
+  const robust = (log: boolean) => ({ scale: log ? "log" : "linear", robust: true }) as const;
 
   it("leaves the few far points out, and all points of a line without any in", () => {
     const y = Array.from({ length: 1000 }, (_, i) => Math.sin(i));

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { belowBase, parseRoute, queryText, type Route, routeHref } from "../src/state/router.ts";
-import { parseRange } from "../src/state/view.ts";
+import { parseRange } from "../src/state/words.ts";
 
 describe("router", () => {
   it.each<[string, Route]>([

@@ -61,7 +61,7 @@ beforeEach(async () => {
   ]);
   asked = [];
   list = new RunList("local:p");
-  list.look({ filter: "", sort: SORT, wanted: [] });
+  list.look({ filter: "", sort: SORT, wanted: [], group: [] });
   await later();
   asked.length = 0;
 });
@@ -115,20 +115,20 @@ describe("runs list", () => {
 
   it("finds wanted runs that are not among the rows", async () => {
     stored = new Map(Array.from({ length: 1500 }, (_, i) => [`r${i}`, "finished"]));
-    list.look({ filter: "", sort: SORT, wanted: ["r1400"] });
+    list.look({ filter: "", sort: SORT, wanted: ["r1400"], group: [] });
     await later();
     expect(list.others.value.map((row) => row.name)).toEqual(["run r1400"]);
     expect(list.row("r1400")?.state).toBe("finished");
   });
 
   it("keeps its rows while a line is no filter, says where, and does not ask again by itself", async () => {
-    list.look({ filter: "state:", sort: SORT, wanted: [] });
+    list.look({ filter: "state:", sort: SORT, wanted: [], group: [] });
     await later();
     expect(list.error.value?.place).toEqual({ column: 7, length: 1 });
     expect(shown()).toHaveLength(2);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(asked).toHaveLength(1);
-    list.look({ filter: "state:running", sort: SORT, wanted: [] });
+    list.look({ filter: "state:running", sort: SORT, wanted: [], group: [] });
     await later();
     expect([list.error.value, asked.at(-1)?.filter]).toEqual([null, "state:running"]);
   });

@@ -38,7 +38,7 @@ function serve(url: string, init: RequestInit): Response {
 
 beforeEach(() => {
   stored = new Map();
-  view = signal<View>({ ...DEFAULT_VIEW, logY: true });
+  view = signal<View>({ ...DEFAULT_VIEW, scale: "log" });
   vi.stubGlobal("fetch", (url: string, init: RequestInit) => Promise.resolve(serve(url, init)));
   shelf = new Shelf("local:p", view as { value: View; peek(): View }, (next) => {
     view.value = next;
@@ -57,7 +57,7 @@ describe("kept views", () => {
     const id = (view.value as View).saved ?? "";
     view.value = DEFAULT_VIEW;
     await shelf.open(id);
-    expect(view.value).toEqual({ ...DEFAULT_VIEW, logY: true, search: "loss", saved: id });
+    expect(view.value).toEqual({ ...DEFAULT_VIEW, scale: "log", search: "loss", saved: id });
   });
 
   it("are not overwritten when somebody else has changed them meanwhile", async () => {
@@ -65,7 +65,7 @@ describe("kept views", () => {
     const id = (view.value as View).saved ?? "";
     const theirs = { ...(stored.get(id) as Stored), edit_tag: "theirs" };
     stored.set(id, theirs);
-    view.value = { ...(view.value as View), logY: false };
+    view.value = { ...(view.value as View), scale: "linear" };
     await shelf.save();
     expect(shelf.error.value).toBe("somebody was faster");
     expect(stored.get(id)).toBe(theirs);

@@ -17,6 +17,7 @@ function hover(more: Partial<Hover>): Hover {
     // Value 0 is at the bottom, 200 px below the top.
     toTop: (y) => 200 - 10 * y,
     pointerTop: 100,
+    y: 10,
     colours: [],
     words: true,
     nameOf: (line) => line.run,

@@ -143,11 +143,11 @@ describe("notes of a chart", () => {
   it("say what was reduced and what is missing, the missing first", () => {
     expect(notes(plan([raw([0, 1], [1, 2])], "step"), 0, "step")).toEqual([]);
     expect(notes(plan([raw([0, 1], [1, Number.NaN])], "step"), 2, "step")).toEqual([
-      "1 NaN or ±Inf not drawn",
+      "1 NaN or ±Inf",
       "2 ≤ 0 not drawn",
     ]);
     expect(notes(plan([buckets(6, [1, Number.NaN, 2])], "step"), 0, "step")).toEqual([
-      "≥ 4 NaN or ±Inf not drawn",
+      "≥ 4 NaN or ±Inf",
       "mean of 64 steps, shade min–max",
     ]);
     expect(notes(plan([buckets(3, [1, 2])], "rel"), 0, "rel")).toEqual(["mean of 8.0 s, shade min–max"]);

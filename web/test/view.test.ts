@@ -9,18 +9,24 @@ import {
   hasView,
   inverted,
   isSeen,
-  joinList,
-  parseRange,
-  rangeText,
-  splitList,
   type View,
   type Word,
   withEye,
 } from "../src/state/view.ts";
+import { joinList, parseRange, rangeText, splitList } from "../src/state/words.ts";
 
 const FULL: View = {
   x: "rel",
-  logY: true,
+  logX: true,
+  scale: "symlog",
+  smooth: { kind: "twema", s: 0.6 },
+  raw: false,
+  owns: new Map([
+    ["p:train/loss,a|b%7C", { x: "key:tokens, all", scale: "linear", smooth: null, yRange: [-1, 2.5] }],
+    ["s:val", { robust: false, logX: false, raw: true, smooth: { kind: "running", s: 21 } }],
+  ]),
+  group: ["config.lr", "group"],
+  groupBand: "minmax",
   robust: true,
   search: "loss|acc",
   filter: "state:running",
@@ -40,10 +46,11 @@ const FULL: View = {
   zoom: new Map([
     ["step", [10, 20]],
     ["rel", [60, 7200]],
+    ["key:a:b", [1, 2]],
   ]),
   full: "train/loss",
   saved: "main-1",
-  unknown: [["group", "config.opt"]],
+  unknown: [["facet", "config.opt"]],
 };
 
 describe("a view as words", () => {
@@ -64,13 +71,13 @@ describe("a view as words", () => {
 
   it("keeps the words of a newer version, behind its own", () => {
     const given: Word[] = [
-      ["smooth", "0.6"],
+      ["facet", "0.6"],
       ["x", "rel"],
       ["tab", "charts"],
     ];
     expect(encodeView(decodeView(given))).toEqual([
       ["x", "rel"],
-      ["smooth", "0.6"],
+      ["facet", "0.6"],
       ["tab", "charts"],
     ]);
   });
@@ -84,6 +91,10 @@ describe("a view as words", () => {
       ["colour", "a.b,c,d.999,e."],
       ["base", ""],
       ["logy", "yes"],
+      ["logx", "yes"],
+      ["smooth", "twema:2"],
+      ["band", "wide"],
+      ["own", "p:a|x=up,q:b|x=rel,p:|x=rel,s:c"],
     ];
     expect(decodeView(nonsense)).toEqual(DEFAULT_VIEW);
   });

@@ -70,6 +70,7 @@ class PanelRequest:
         smoothing: A further column.
         grouping: One series for each group of runs.
         density: Beyond so many series the rest comes as a density; None = never.
+        top_lines: How many of them are lines then.
         top: Runs that stay lines whatever becomes of the rest.
         bytes_max: What the answer may take; buckets become wider for that, but never fewer than 64.
     """
@@ -93,6 +94,7 @@ class PanelRequest:
     smoothing: Smoothing | None = None
     grouping: Grouping | None = None
     density: int | None = None
+    top_lines: int = LINES_MAX
     top: Sequence[str] = ()
     bytes_max: int = BYTES_MAX
 

@@ -106,7 +106,7 @@ class PanelDrawing:
             return {item.id for item in self._order}
         top = {run: place for place, run in enumerate(self.panel.top)}
         ranked = sorted(self._order, key=lambda item: top.get(self._name(item), len(top)))
-        return {item.id for item in ranked[: self.panel.density]}
+        return {item.id for item in ranked[: self.panel.top_lines]}
 
     def _name(self, item: KnownSeries) -> str:
         return self._names[0][item.id[0]]
@@ -172,7 +172,9 @@ class PanelDrawing:
         elif panel.have:
             # What the client holds has this exponent; another one would be no use to it.
             return exponent
-        series = min(len(self._extents), panel.density or len(self._extents))
+        series = len(self._extents)
+        if self._as_one and panel.grouping is None:
+            series = min(series, panel.top_lines)
         row = _COLUMN_BYTES * (len(panel.columns) + 1 + (panel.smoothing is not None))
         room = max(BUCKETS_MIN, (panel.bytes_max // max(1, series) - _ENTRY_BYTES) // row)
         while bucket_count(low, high, exponent) > room and exponent < 63:

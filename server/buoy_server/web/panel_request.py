@@ -48,10 +48,11 @@ def parse_panels(given: dict[str, object]) -> tuple[list[PanelRequest], int]:
         raise _bad("budget is an object")
     size = _within(budget.get("bytes", BYTES_MAX), "budget.bytes", 1, 1 << 40)
     lines = _within(budget.get("series", LINES_MAX), "budget.series", 0, SERIES_MAX)
-    return [_panel(panel, lines) for panel in panels], size
+    top = _within(budget.get("top", lines), "budget.top", 0, SERIES_MAX)
+    return [_panel(panel, lines, top) for panel in panels], size
 
 
-def _panel(given: object, lines: int) -> PanelRequest:
+def _panel(given: object, lines: int, top_lines: int) -> PanelRequest:
     if not isinstance(given, dict):
         raise _bad("a panel is an object")
     keys, pattern = _keys(given.get("keys"))
@@ -85,6 +86,7 @@ def _panel(given: object, lines: int) -> PanelRequest:
         smoothing=smoothing_of(given.get("smooth")),
         grouping=_grouping(given.get("group")),
         density=lines if mode == "auto" else None,
+        top_lines=top_lines,
         top=names_of(given.get("top") or [], "top"),
     )
     _check_together(panel)

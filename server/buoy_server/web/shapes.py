@@ -541,7 +541,7 @@ _PANEL = _named(
         },
     ),
 )
-_BUDGET = _object({}, {"bytes": {"type": "integer", "minimum": 1}, "series": COUNT})
+_BUDGET = _object({}, {"bytes": {"type": "integer", "minimum": 1}, "series": COUNT, "top": COUNT})
 SERIES_QUERY = _named(
     "SeriesQuery",
     "Panels; docs/format.md has the rest.",

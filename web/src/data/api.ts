@@ -11,6 +11,7 @@ import type {
   Nudge,
   PanelQuery,
   Projects,
+  Range,
   Run,
   RunColumns,
   RunColumnsKnown,
@@ -209,10 +210,25 @@ export const api = {
   },
 
   /** Asks for all panels in one request; the frames come back in the same order. */
-  async series(project: string, panels: PanelQuery[], signal?: AbortSignal): Promise<Frame[]> {
+  async series(
+    project: string,
+    panels: PanelQuery[],
+    signal?: AbortSignal,
+    budget?: { series: number; top: number },
+  ): Promise<Frame[]> {
     const accept = "application/vnd.buoy.frames; v=1";
-    const response = await post(`${of(project)}/series:query`, { panels }, accept, signal);
+    const body = budget === undefined ? { panels } : { panels, budget };
+    const response = await post(`${of(project)}/series:query`, body, accept, signal);
     return decodeFrames(await response.arrayBuffer());
+  },
+
+  /** All points of some series as they were logged, as a CSV file; `range` is in steps, both ends inside. */
+  async points(
+    project: string,
+    asked: { keys: readonly string[]; runs: readonly string[]; range: Range | null },
+  ): Promise<Blob> {
+    const body = { ...asked, format: "csv" };
+    return (await post(`${of(project)}/series:points`, body, "text/csv")).blob();
   },
 
   /** Waits up to 25 s for something newer than `since`. */

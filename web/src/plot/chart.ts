@@ -4,21 +4,29 @@
  * are first-class. No framework in here; the owner calls `update` and `destroy`.
  */
 import uPlot from "uplot";
-import type { Range, XKind } from "../data/types.ts";
+import { keyOfX, type Range, type XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import type { ChartColours } from "./colour.ts";
+import { draggedAxes, startDrags } from "./drags.ts";
+import { shades } from "./draw/density.ts";
 import { drawPlan } from "./draw/line.ts";
-import { logTicks, lowerBound, yExtent } from "./extent.ts";
+import { lowerBound, yExtent } from "./extent.ts";
 import { type Mark, marksAt } from "./marks.ts";
 import type { Line, Plan } from "./plan.ts";
+import { beyondZero } from "./positive.ts";
+import { logTicks, type Mapping, mapping, type Scale, symlogTicks } from "./scale.ts";
 import type { Stroke } from "./stroke.ts";
 import { Tooltip } from "./tooltip.ts";
 
 export interface ChartOptions {
   readonly x: XKind;
-  readonly log: boolean;
+  readonly scale: Scale;
+  /** Powers of ten on the x axis, too. */
+  readonly logX?: boolean;
   /** The y axis leaves out what is far from the rest. */
   readonly robust: boolean;
+  /** Whether what was logged is behind smoothed lines; default true. */
+  readonly raw?: boolean;
   readonly colours: ChartColours;
   /** How each line looks; asked anew whenever the chart is painted. */
   readonly strokes: (plan: Plan) => readonly Stroke[];
@@ -28,13 +36,16 @@ export interface ChartOptions {
   readonly always: (line: Line) => boolean;
   /** Charts with the same key share their crosshair. */
   readonly sync: string;
+  /** Another window of x; null = all. */
   readonly onZoom: (range: Range | null) => void;
+  /** Another window of y, null = what the lines need; without it y follows them always. */
+  readonly onZoomY?: (range: Range | null) => void;
   /** The crosshair is at this x under the pointer or by the keyboard; null when it has left. */
   readonly onHover: (x: number | null) => void;
   /** What is marked on the x axis. */
   readonly marks?: readonly Mark[];
-  /** After the pixels are on the canvas; `hidden` counts values a log axis cannot show. */
-  readonly onDrawn: (plan: Plan, hidden: number) => void;
+  /** After the pixels are on the canvas; `hidden` and `hiddenX` count what log axes cannot show. */
+  readonly onDrawn: (plan: Plan, hidden: number, hiddenX: number) => void;
 }
 
 export interface Picture {
@@ -42,10 +53,13 @@ export interface Picture {
   readonly view: Range;
   readonly yRange: Range;
   readonly yTicks: readonly number[];
+  readonly y: Mapping;
   readonly options: ChartOptions;
 }
 
 const X_AXIS_H = 22;
+/** A drag that is this far in both directions is a rectangle; otherwise it is along an axis. */
+const DIAGONAL_PX = 32;
 const EMPTY: Plan = {
   lines: [],
   xMin: Number.NaN,
@@ -53,6 +67,8 @@ const EMPTY: Plan = {
   nonFinite: 0,
   nonFiniteExact: true,
   failed: 0,
+  carried: 0,
+  density: null,
 };
 /** Distances of ticks on an axis of seconds. */
 const MILLISECONDS = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05];
@@ -68,11 +84,18 @@ export class Chart {
   private plan: Plan = EMPTY;
   private range: Range | null = null;
   private hidden = 0;
+  private hiddenX = 0;
   private yRange: Range = [0, 1];
+  private yWindow: Range | null = null;
+  private threshold = 1;
+  private y: Mapping = mapping("linear", 1);
   /** True while the pointer is on this chart, not on one that follows its crosshair. */
   private hovered = false;
   /** True while the crosshair is moved by the keyboard. */
   private keyed = false;
+
+  private given: Plan = EMPTY;
+  private readonly stopDrags: () => void;
 
   private readonly host: HTMLElement;
   private options: ChartOptions;
@@ -80,22 +103,31 @@ export class Chart {
   constructor(host: HTMLElement, options: ChartOptions) {
     this.host = host;
     this.options = options;
+    this.take();
     this.plot = this.create();
     this.tooltip.move(this.plot.over);
+    this.stopDrags = startDrags(host, {
+      plot: () => this.plot,
+      view: () => this.view(),
+      look: (range) => this.update(this.given, range, this.yWindow),
+      keep: (range) => this.options.onZoom(range),
+    });
     this.resize = new ResizeObserver(() => this.fit());
     this.resize.observe(host);
   }
 
-  /** Draws `plan`; `range` is the zoomed window of x, null = all there is. */
-  update(plan: Plan, range: Range | null): void {
-    this.plan = plan;
+  /** Draws `plan`; `range` and `yRange` are the zoomed windows, null = all there is. */
+  update(plan: Plan, range: Range | null, yRange: Range | null = null): void {
+    this.given = plan;
     this.range = range;
+    this.yWindow = yRange;
     this.refresh();
   }
 
   /** Applies new options (theme, log axis) by building the plot anew; the data stays. */
   restyle(options: ChartOptions): void {
     this.options = options;
+    this.take();
     this.plot.destroy();
     this.plot = this.create();
     this.tooltip.move(this.plot.over);
@@ -104,14 +136,15 @@ export class Chart {
 
   destroy(): void {
     this.resize.disconnect();
+    this.stopDrags();
     this.tooltip.remove();
     this.plot.destroy();
   }
 
   /** What the chart shows now, for a copy of it. */
   picture(): Picture {
-    const { options, plan, yRange } = this;
-    return { plan, view: this.view(), yRange, yTicks: this.yTicks(), options };
+    const { options, plan, yRange, y } = this;
+    return { plan, view: this.view(), yRange, yTicks: this.yTicks(), y, options };
   }
 
   /** Where a value is, in device pixels of the canvas. */
@@ -161,17 +194,37 @@ export class Chart {
   }
 
   private view(): Range {
-    if (this.range !== null) return this.range;
     const { xMin, xMax } = this.plan;
-    if (Number.isNaN(xMin)) return [0, 1];
-    return xMin === xMax ? [xMin - 0.5, xMax + 0.5] : [xMin, xMax];
+    const log = this.options.logX ?? false;
+    const all: Range = Number.isNaN(xMin)
+      ? [log ? 0.1 : 0, 1]
+      : xMin < xMax
+        ? [xMin, xMax]
+        : log
+          ? [xMin / 2, xMax * 2]
+          : [xMin - 0.5, xMax + 0.5];
+    if (this.range === null) return all;
+    const [low, high] = this.range;
+    return log ? [low > 0 ? low : Math.min(all[0], high / 10), Math.max(high, Number.MIN_VALUE)] : this.range;
+  }
+
+  /** Takes what the axes can show out of what was given. */
+  private take(): void {
+    const shown = this.options.logX ? beyondZero(this.given) : { plan: this.given, hidden: 0 };
+    this.plan = shown.plan;
+    this.hiddenX = shown.hidden;
+    const extent = yExtent(this.plan, this.view(), this.options);
+    const window = this.yWindow;
+    // A window that a log axis cannot have says nothing.
+    this.yRange = window !== null && (this.options.scale !== "log" || window[0] > 0) ? window : extent.range;
+    this.hidden = extent.hidden;
+    this.threshold = extent.threshold;
+    this.y = mapping(this.options.scale, extent.threshold);
   }
 
   private refresh(): void {
+    this.take();
     const view = this.view();
-    const extent = yExtent(this.plan, view, this.options);
-    this.yRange = extent.range;
-    this.hidden = extent.hidden;
     this.plot.setData(
       [
         [view[0], view[1]],
@@ -187,25 +240,33 @@ export class Chart {
   }
 
   private create(): uPlot {
-    this.yRange = yExtent(this.plan, this.view(), this.options).range;
-    const { colours, log, sync } = this.options;
+    const { colours, logX, sync, onZoomY } = this.options;
     const config: uPlot.Options = {
       ...size(this.host),
       // Above: room for the note, so that it never covers a line. Right: half of the last label.
       padding: [18, 14, 0, 4],
       legend: { show: false },
       scales: {
-        x: { time: false, range: () => [...this.view()] },
-        y: { distr: log ? 3 : 1, range: () => [...this.yRange] },
+        x: { time: false, distr: logX ? 3 : 1, range: () => [...this.view()] },
+        y: {
+          distr: 100,
+          fwd: (v) => this.y.forward(v),
+          bwd: (v) => this.y.backward(v),
+          range: () => [...this.yRange],
+        },
       },
       series: [{}, { scale: "y", paths: () => null, points: { show: false } }],
       axes: [this.xAxis(), { show: false, scale: "y" }],
       cursor: {
         y: false,
         points: { show: false },
-        drag: { x: true, y: false, setScale: false },
+        drag: { x: true, y: onZoomY !== undefined, uni: DIAGONAL_PX, setScale: false },
         sync: { key: sync, scales: ["x", null] },
-        bind: { dblclick: () => () => this.zoomOut() },
+        bind: {
+          dblclick: () => () => this.zoomOut(),
+          // With Shift a drag pans; see drags.ts.
+          mousedown: (_u, _target, begin) => (event) => (event.shiftKey ? null : begin(event)),
+        },
       },
       hooks: {
         drawClear: [(u) => this.drawGrid(u)],
@@ -230,7 +291,9 @@ export class Chart {
 
   private xAxis(): uPlot.Axis {
     const { colours, x } = this.options;
-    const incrs = x === "step" ? {} : { incrs: [...MILLISECONDS, ...SECONDS, ...DAYS] };
+    const { logX } = this.options;
+    const numbers = x === "step" || keyOfX(x) !== null;
+    const incrs = numbers ? {} : { incrs: [...MILLISECONDS, ...SECONDS, ...DAYS] };
     return {
       size: X_AXIS_H,
       gap: 4,
@@ -241,22 +304,31 @@ export class Chart {
       ticks: { show: false },
       border: { show: true, stroke: colours.rule, width: 1 },
       ...incrs,
-      values: (_u, splits, _axis, _space, step) =>
-        splits.map((v) =>
-          x === "step"
-            ? v % 1 === 0
+      ...(logX ? { splits: (_u, _axis, low, high) => logTicks(low, high) } : {}),
+      values: (_u, splits, _axis, _space, distance) => {
+        const step = logX ? 0 : distance;
+        return splits.map((v) =>
+          logX && numbers
+            ? format.tick(v, v)
+            : keyOfX(x) !== null
               ? format.tick(v, step)
-              : ""
-            : x === "wall"
-              ? format.axisWall(v, step)
-              : format.axisSeconds(v, step),
-        ),
+              : x === "step"
+                ? v % 1 === 0
+                  ? format.tick(v, step)
+                  : ""
+                : x === "wall"
+                  ? format.axisWall(v, step)
+                  : format.axisSeconds(v, logX ? v : step),
+        );
+      },
     };
   }
 
   private yTicks(): number[] {
     const [low, high] = this.yRange;
-    return this.options.log ? logTicks(low, high) : format.niceTicks(low, high, 5);
+    const { scale } = this.options;
+    if (scale === "log") return logTicks(low, high);
+    return scale === "symlog" ? symlogTicks(this.yRange, this.threshold) : format.niceTicks(low, high, 5);
   }
 
   /** Horizontal grid, under everything. */
@@ -272,7 +344,7 @@ export class Chart {
 
   private draw(u: uPlot): void {
     const { left, top, width, height } = u.bbox;
-    const { colours, log } = this.options;
+    const { colours, scale, raw } = this.options;
     drawPlan(this.plan, {
       context: u.ctx,
       toX: (v) => u.valToPos(v, "x", true),
@@ -284,11 +356,13 @@ export class Chart {
       height,
       strokes: this.options.strokes(this.plan),
       halo: colours.paper,
-      positive: log,
+      positive: scale === "log",
+      raw: raw ?? true,
+      shades: shades(colours.paper, colours.data[5] ?? colours.ink),
     });
     this.drawMarks(u);
     this.drawYLabels(u);
-    this.options.onDrawn(this.plan, this.hidden);
+    this.options.onDrawn(this.plan, this.hidden, this.hiddenX);
   }
 
   /** A tick that stands on the x axis, with a wedge, so that it is no line of the grid. */
@@ -310,8 +384,8 @@ export class Chart {
 
   /** Labels sit on their grid line inside the plot, outlined in paper: that saves 40 px of every panel. */
   private drawYLabels(u: uPlot): void {
-    if (this.plan.lines.length === 0) return;
-    const { colours } = this.options;
+    if (this.plan.lines.length === 0 && this.plan.density === null) return;
+    const { colours, scale } = this.options;
     const ticks = this.yTicks();
     const step = ticks.length > 1 ? (ticks[1] as number) - (ticks[0] as number) : 1;
     const largest = Math.max(...ticks.map(Math.abs));
@@ -328,7 +402,7 @@ export class Chart {
     for (const value of ticks) {
       const y = u.valToPos(value, "y", true) - 3 * ratio;
       if (y < u.bbox.top - 6 * ratio || y > u.bbox.top + u.bbox.height) continue;
-      const text = this.options.log ? format.tick(value, value) : format.tick(value, step, largest);
+      const text = scale === "linear" ? format.tick(value, step, largest) : format.tick(value, value);
       c.strokeText(text, u.bbox.left + 2 * ratio, y);
       c.fillText(text, u.bbox.left + 2 * ratio, y);
     }
@@ -338,7 +412,7 @@ export class Chart {
   private hover(u: uPlot): void {
     const left = u.cursor.left ?? -1;
     const inside = this.keyed || u.over.matches(":hover");
-    if (left < 0 || this.plan.lines.length === 0) {
+    if (left < 0 || (this.plan.lines.length === 0 && this.plan.density === null)) {
       this.tooltip.hide();
       if (this.hovered) this.options.onHover(null);
       this.hovered = false;
@@ -353,6 +427,7 @@ export class Chart {
       toLeft: (v) => u.valToPos(v, "x"),
       toTop: (v) => u.valToPos(v, "y"),
       pointerTop: u.cursor.top ?? 0,
+      y: u.posToVal(u.cursor.top ?? 0, "y"),
       colours: this.options.strokes(this.plan).map((stroke) => stroke.colour),
       nameOf: this.options.nameOf,
       always: this.options.always,
@@ -363,15 +438,19 @@ export class Chart {
   }
 
   private select(u: uPlot): void {
-    const { left, width } = u.select;
-    if (width < 4) return;
-    const range: Range = [u.posToVal(left, "x"), u.posToVal(left + width, "x")];
+    const { left, top, width, height } = u.select;
+    const whole = { width: u.over.clientWidth, height: u.over.clientHeight };
+    const x: Range = [u.posToVal(left, "x"), u.posToVal(left + width, "x")];
+    const y: Range = [u.posToVal(top + height, "y"), u.posToVal(top, "y")];
     u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
-    this.options.onZoom(range);
+    const axes = draggedAxes({ width, height }, whole);
+    if (axes.x) this.options.onZoom(x);
+    if (axes.y && this.options.onZoomY !== undefined) this.options.onZoomY(y);
   }
 
   private zoomOut(): null {
     this.options.onZoom(null);
+    this.options.onZoomY?.(null);
     return null;
   }
 }

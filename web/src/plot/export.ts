@@ -2,11 +2,13 @@
  * Copies of a chart as it is shown. The SVG is drawn by the same code as the canvas, on a context that writes paths
  * down instead of painting them, so the two cannot differ.
  */
-import type { Range } from "../data/types.ts";
+import { keyOfX, type Range, type XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import type { Picture } from "./chart.ts";
+import { shades } from "./draw/density.ts";
 import { drawPlan } from "./draw/line.ts";
 import type { Line } from "./plan.ts";
+import { logTicks, mapping } from "./scale.ts";
 
 const MARGIN = { left: 56, right: 16, top: 36, bottom: 32 };
 const SIZE = { width: 960, height: 540 };
@@ -27,11 +29,19 @@ export function escaped(text: string): string {
 /** The part of a 2D context that `drawPlan` uses; strokes and fills become elements. */
 class PathWriter {
   readonly elements: string[] = [];
-  fillStyle = "#000";
+  private shade = "#000";
+  private cells: string[] = [];
   strokeStyle = "#000";
   lineWidth = 1;
   lineJoin = "round";
   globalAlpha = 1;
+  get fillStyle(): string {
+    return this.shade;
+  }
+  set fillStyle(colour: string) {
+    if (colour !== this.shade) this.flush();
+    this.shade = colour;
+  }
   private path: string[] = [];
   private dash: readonly number[] = [];
 
@@ -44,6 +54,14 @@ class PathWriter {
   lineTo(x: number, y: number): void {
     this.path.push(`${this.path.length === 0 ? "M" : "L"}${short(x)} ${short(y)}`);
   }
+  /** Rectangles of one colour are one element. */
+  fillRect(x: number, y: number, width: number, height: number): void {
+    this.cells.push(`M${short(x)} ${short(y)}h${short(width)}v${short(height)}h${short(-width)}z`);
+  }
+  flush(): void {
+    if (this.cells.length > 0) this.elements.push(`<path d="${this.cells.join("")}" fill="${this.shade}"/>`);
+    this.cells = [];
+  }
   arc(x: number, y: number, r: number): void {
     const across = `a${short(r)} ${short(r)} 0 1 1`;
     this.path.push(`M${short(x - r)} ${short(y)}${across} ${short(2 * r)} 0${across} ${short(-2 * r)} 0`);
@@ -52,6 +70,7 @@ class PathWriter {
     this.dash = dash;
   }
   stroke(): void {
+    this.flush();
     const dash = this.dash.length === 0 ? "" : ` stroke-dasharray="${this.dash.join(" ")}"`;
     this.element(`fill="none" stroke="${this.strokeStyle}" stroke-width="${short(this.lineWidth)}"${dash}`);
   }
@@ -79,22 +98,30 @@ interface Scales {
   readonly y: (v: number) => number;
 }
 
-function scales(view: Range, yRange: Range, log: boolean): Scales {
+function scales({ view, yRange, y, options }: Picture): Scales {
   const width = SIZE.width - MARGIN.left - MARGIN.right;
   const height = SIZE.height - MARGIN.top - MARGIN.bottom;
-  const of = log ? (v: number) => Math.log10(v) : (v: number) => v;
-  const [low, high] = [of(yRange[0]), of(yRange[1])];
+  const along = mapping(options.logX ? "log" : "linear", 1).forward;
+  const place = (of: (v: number) => number, [from, to]: Range, v: number): number =>
+    (of(v) - of(from)) / (of(to) - of(from));
   return {
-    x: (v) => MARGIN.left + ((v - view[0]) / (view[1] - view[0])) * width,
-    y: (v) => MARGIN.top + (1 - (of(v) - low) / (high - low)) * height,
+    x: (v) => MARGIN.left + place(along, view, v) * width,
+    y: (v) => MARGIN.top + (1 - place(y.forward, yRange, v)) * height,
   };
 }
 
+const tickText = (v: number, x: XKind): string =>
+  x === "step" && Number.isInteger(v)
+    ? format.count(v)
+    : keyOfX(x) !== null
+      ? format.number(v)
+      : format.position(v, x);
+
 /** A chart as an SVG document with its title, axes and legend. `nameOf` says what each line is called. */
 export function svgOf(picture: Picture, title: string, nameOf: (line: Line) => string): string {
-  const { plan, view, yRange, options } = picture;
-  const { colours, log, x } = options;
-  const to = scales(view, yRange, log);
+  const { plan, view, options } = picture;
+  const { colours, scale, x } = options;
+  const to = scales(picture);
   const strokes = options.strokes(plan);
   const paths = new PathWriter();
   drawPlan(plan, {
@@ -109,8 +136,11 @@ export function svgOf(picture: Picture, title: string, nameOf: (line: Line) => s
     height: SIZE.height - MARGIN.top - MARGIN.bottom,
     strokes,
     halo: colours.paper,
-    positive: log,
+    positive: scale === "log",
+    raw: options.raw ?? true,
+    shades: shades(colours.paper, colours.data[5] ?? colours.ink),
   });
+  paths.flush();
   const legend = plan.lines.slice(0, LEGEND_MAX).map((line, i) => {
     const y = SIZE.height + 8 + i * LEGEND_ROW;
     const stroke = strokes[i];
@@ -133,12 +163,10 @@ export function svgOf(picture: Picture, title: string, nameOf: (line: Line) => s
       `<text x="${MARGIN.left - 6}" y="${Number(y) + 4}" text-anchor="end">${escaped(format.number(v))}</text>`
     );
   });
-  const xAxis = format
-    .niceTicks(view[0], view[1], 8)
-    .map(
-      (v) =>
-        `<text x="${short(to.x(v))}" y="${SIZE.height - MARGIN.bottom + 18}" text-anchor="middle">${escaped(x === "step" ? format.count(v) : format.position(v, x))}</text>`,
-    );
+  const xAxis = (options.logX ? logTicks(view[0], view[1]) : format.niceTicks(view[0], view[1], 8)).map(
+    (v) =>
+      `<text x="${short(to.x(v))}" y="${SIZE.height - MARGIN.bottom + 18}" text-anchor="middle">${escaped(tickText(v, x))}</text>`,
+  );
   const box = `x="${MARGIN.left}" y="${MARGIN.top}" width="${right - MARGIN.left}" height="${SIZE.height - MARGIN.top - MARGIN.bottom}"`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${SIZE.width}" height="${height}" viewBox="0 0 ${SIZE.width} ${height}" font-family="sans-serif" font-size="12" fill="${colours.ink3}">`,
@@ -163,15 +191,19 @@ export function csvField(text: string): string {
 
 /** What is drawn, one line a vertex: buckets with their extent and number of points. */
 export function csvOf({ plan, view, options }: Picture, key: string, nameOf: (line: Line) => string): string {
-  const rows = [["run", "name", "rank", "key", options.x, "value", "min", "max", "n"].join(",")];
+  const smoothed = plan.lines.some((line) => line.raw !== null);
+  const names = ["run", "name", "rank", "key", csvField(options.x), "value", "min", "max", "n"];
+  const rows = [[...names, ...(smoothed ? ["smooth"] : [])].join(",")];
   for (const line of plan.lines) {
     const start = [csvField(line.run), csvField(nameOf(line)), line.rank, csvField(key)].join(",");
     for (let i = 0; i < line.x.length; i++) {
       const x = line.x[i] as number;
       if (x < view[0] || x > view[1]) continue;
-      const y = line.y[i] as number;
+      const y = (line.raw ?? line.y)[i] as number;
       const { band } = line;
-      rows.push([start, x, y, band?.low[i] ?? y, band?.high[i] ?? y, band?.n?.[i] ?? 1].join(","));
+      const n = band?.votes?.n[i] ?? band?.n?.[i] ?? 1;
+      const smooth = smoothed ? [line.raw === null ? "" : line.y[i]] : [];
+      rows.push([start, x, y, band?.low[i] ?? y, band?.high[i] ?? y, n, ...smooth].join(","));
     }
   }
   return `${rows.join("\r\n")}\r\n`;

@@ -1,6 +1,7 @@
 /** The y range of a panel for a window of x, and the point of a line nearest to the pointer: pure. */
 import type { Range } from "../data/types.ts";
-import type { Line, Plan } from "./plan.ts";
+import type { Density, Line, Plan } from "./plan.ts";
+import { type Mapping, mapping, type Scale, symlogThreshold } from "./scale.ts";
 
 /** Index of the first element of ascending `x` that is ≥ value; x.length when there is none. */
 export function lowerBound(x: Float64Array, value: number): number {
@@ -25,38 +26,67 @@ export function nearest(line: Line, value: number): number {
 
 export interface Extent {
   readonly range: Range;
-  /** Values ≤ 0 in view, which a log axis cannot show; 0 on a linear one. */
+  /** Values ≤ 0 in view, which a log axis cannot show; 0 on another one. */
   readonly hidden: number;
+  /** Where a symlog axis goes over from linear to logarithmic. */
+  readonly threshold: number;
 }
 
 export interface ExtentOptions {
-  readonly log: boolean;
+  readonly scale: Scale;
   /** Leaves out what is below the 1st or above the 99th percentile of the points in view. */
   readonly robust: boolean;
+  /** Whether what was logged is drawn behind smoothed lines; default true. */
+  readonly raw?: boolean;
 }
 
 /** Lowest and highest value in view (0 is not forced in), with a little air; what a log axis hides is counted. */
-export function yExtent(plan: Plan, view: Range, { log, robust }: ExtentOptions): Extent {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  let hidden = 0;
+export function yExtent(plan: Plan, view: Range, { scale, robust, raw = true }: ExtentOptions): Extent {
+  const log = scale === "log";
+  let [low, high] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [smallest, hidden] = [Number.POSITIVE_INFINITY, 0];
   const take = (v: number): void => {
-    if (log && v <= 0) hidden += 1;
-    else {
-      low = Math.min(low, v);
-      high = Math.max(high, v);
+    if (log && v <= 0) {
+      hidden += 1;
+      return;
     }
+    low = Math.min(low, v);
+    high = Math.max(high, v);
+    if (v !== 0) smallest = Math.min(smallest, Math.abs(v));
   };
   for (const line of plan.lines) {
+    const smoothOnly = line.raw !== null && !raw;
+    const band = smoothOnly ? null : line.band;
     const [begin, end] = inView(line, view);
     for (let i = begin; i < end; i++) {
-      take((line.band === null ? line.y[i] : line.band.low[i]) as number);
-      if (line.band !== null) take(line.band.high[i] as number);
+      take((band === null ? line.y[i] : band.low[i]) as number);
+      if (band !== null) take(band.high[i] as number);
+      else if (line.raw !== null && raw) take(line.raw[i] as number);
     }
-    if (line.last !== null && line.last.x >= view[0] && line.last.x <= view[1]) take(line.last.y);
+    const { last } = line;
+    if (!smoothOnly && last !== null && last.x >= view[0] && last.x <= view[1]) take(last.y);
   }
+  for (const v of densityEnds(plan.density, view)) take(v);
   if (robust && low < high) [low, high] = quantiles(plan, view, log) ?? [low, high];
-  return { range: log ? logAir(low, high) : linearAir(low, high), hidden };
+  const threshold = symlogThreshold(smallest, Math.max(Math.abs(low), Math.abs(high)));
+  return { range: log ? logAir(low, high) : air(low, high, mapping(scale, threshold)), hidden, threshold };
+}
+
+/** The borders of the cells that some series crosses in view: the lowest, and the highest. */
+function densityEnds(density: Density | null, view: Range): number[] {
+  if (density === null) return [];
+  const { first, width, columns, cells, counts, yRange } = density;
+  const from = Math.max(0, Math.floor(view[0] / width) - first);
+  const to = Math.min(columns - 1, Math.floor(view[1] / width) - first);
+  let [lowest, highest] = [cells, -1];
+  for (let i = from; i <= to; i++)
+    for (let k = 0; k < cells; k++) {
+      if (counts[i * cells + k] === 0) continue;
+      lowest = Math.min(lowest, k);
+      highest = Math.max(highest, k);
+    }
+  const height = (yRange[1] - yRange[0]) / cells;
+  return highest < 0 ? [] : [yRange[0] + lowest * height, yRange[0] + (highest + 1) * height];
 }
 
 /** Vertices in view and one to each side, as [begin, end). */
@@ -103,29 +133,19 @@ function quantiles(plan: Plan, view: Range, log: boolean): Range | null {
   return [at(ROBUST_SHARE), at(1 - ROBUST_SHARE)];
 }
 
-function linearAir(low: number, high: number): Range {
+/** A twentieth more at either end, as high as it looks. */
+function air(low: number, high: number, { forward, backward }: Mapping): Range {
   if (low > high) return [0, 1];
   if (low === high) {
-    const air = low === 0 ? 1 : Math.abs(low) * 0.1;
-    return [low - air, high + air];
+    const around = low === 0 ? 1 : Math.abs(low) * 0.1;
+    return [low - around, high + around];
   }
-  const air = (high - low) * 0.06;
-  return [low - air, high + air];
+  const more = (forward(high) - forward(low)) * 0.06;
+  return [backward(forward(low) - more), backward(forward(high) + more)];
 }
 
 function logAir(low: number, high: number): Range {
   if (low > high) return [0.1, 1];
   const ratio = low === high ? 2 : Math.max(1.02, (high / low) ** 0.06);
   return [low / ratio, high * ratio];
-}
-
-/** Ticks of a log axis: at most five powers of ten in range; with fewer than three of them also 2 and 5 between. */
-export function logTicks(low: number, high: number): number[] {
-  const inside = (v: number): boolean => v >= low && v <= high;
-  const from = Math.floor(Math.log10(low));
-  const powers = Array.from({ length: Math.ceil(Math.log10(high)) - from + 1 }, (_, i) => 10 ** (from + i));
-  const decades = powers.filter(inside);
-  if (decades.length < 3) return powers.flatMap((d) => [d, 2 * d, 5 * d]).filter(inside);
-  const every = Math.ceil(decades.length / 5);
-  return decades.filter((_, i) => i % every === 0);
 }

@@ -8,7 +8,7 @@
  */
 import type { Column, ColumnName, Series } from "../data/frames.ts";
 import { pieces } from "../data/pieces.ts";
-import type { XKind } from "../data/types.ts";
+import { type GroupBand, keyOfX, type XKind } from "../data/types.ts";
 
 export interface Line {
   readonly run: string;
@@ -18,6 +18,10 @@ export interface Line {
   readonly y: Float64Array;
   /** joined[i] = 1: vertex i is connected to vertex i - 1. */
   readonly joined: Uint8Array;
+  /** Where y is smoothed: what was logged (of a bucket, the mean), vertex by vertex. */
+  readonly raw: Float64Array | null;
+  /** Where values are that are not finite, and which: NaN, or an infinity. */
+  readonly bad: { readonly x: Float64Array; readonly y: Float64Array };
   /** Buckets only: extent, number of points, width of a bucket in x units. */
   readonly band: Band | null;
   readonly last: { readonly x: number; readonly y: number } | null;
@@ -35,6 +39,30 @@ export interface Band {
   readonly spikes: readonly number[];
   /** Of a line that stands for several ranks. */
   readonly ranks: BandRanks | null;
+  /** Of a line that stands for several runs. */
+  readonly votes: BandVotes | null;
+}
+
+/** Bucket by bucket: of how many runs the mean is, and how far they are apart. */
+export interface BandVotes {
+  readonly n: Float64Array;
+  readonly std: Float64Array;
+  readonly min: Float64Array;
+  readonly max: Float64Array;
+  /** Runs of the group. */
+  readonly runs: number;
+}
+
+/** How many series cross each cell: column i is bucket `first + i`, its lowest cell first. */
+export interface Density {
+  readonly first: number;
+  readonly width: number;
+  readonly columns: number;
+  readonly cells: number;
+  readonly counts: Uint16Array;
+  readonly yRange: readonly [number, number];
+  /** Series in it. */
+  readonly series: number;
 }
 
 /** Bucket by bucket: which ranks are the lowest and the highest, and how many there are. */
@@ -59,6 +87,10 @@ export interface Plan {
   readonly nonFiniteExact: boolean;
   /** Number of series the server could not answer. */
   readonly failed: number;
+  /** Points whose x, the value of a key, is of an earlier step. */
+  readonly carried: number;
+  /** Under the lines, where there are too many series. */
+  readonly density: Density | null;
 }
 
 const GAP_FACTOR = 8;
@@ -101,18 +133,21 @@ export function spikes(low: Float64Array, high: Float64Array): number[] {
 }
 
 interface Kept {
-  /** Indices of finite vertices in the source. */
+  /** Indices of finite vertices in the source, and of the others. */
   readonly rows: number[];
+  readonly others: number[];
   readonly breakBefore: Uint8Array;
 }
 
 /** Leaves non-finite values out and remembers where they cut the line. */
 function finiteRows(length: number, at: (i: number) => number): Kept {
   const rows: number[] = [];
+  const others: number[] = [];
   const breaks: number[] = [];
   let cut = 0;
   for (let i = 0; i < length; i++) {
     if (!Number.isFinite(at(i))) {
+      others.push(i);
       cut = 1;
       continue;
     }
@@ -120,7 +155,7 @@ function finiteRows(length: number, at: (i: number) => number): Kept {
     breaks.push(cut);
     cut = 0;
   }
-  return { rows, breakBefore: Uint8Array.from(breaks) };
+  return { rows, others, breakBefore: Uint8Array.from(breaks) };
 }
 
 const pick = (rows: readonly number[], at: (i: number) => number): Float64Array =>
@@ -133,6 +168,7 @@ const read =
 
 type Raw = Extract<Series, { kind: "raw" }>;
 type Buckets = Extract<Series, { kind: "buckets" }>;
+type Group = Extract<Series, { kind: "group" }>;
 
 function head(series: Series): Pick<Line, "run" | "rank" | "attempt" | "last"> {
   const { run, rank, attempt } = series;
@@ -142,11 +178,21 @@ function head(series: Series): Pick<Line, "run" | "rank" | "attempt" | "last"> {
 }
 
 function rawLine(series: Raw): Line {
-  const { rows, breakBefore } = finiteRows(series.y.length, (i) => series.y[i] as number);
+  const at = (i: number): number => series.y[i] as number;
+  const { rows, others, breakBefore } = finiteRows(series.y.length, at);
   const x = pick(rows, (i) => series.x[i] as number);
-  const y = pick(rows, (i) => series.y[i] as number);
-  const nonFinite = series.y.length - rows.length;
-  return { ...head(series), x, y, joined: joints(x, breakBefore), band: null, nonFinite };
+  const logged = pick(rows, at);
+  const { smooth } = series;
+  return {
+    ...head(series),
+    x,
+    y: smooth === null ? logged : pick(rows, (i) => smooth[i] as number),
+    raw: smooth === null ? null : logged,
+    joined: joints(x, breakBefore),
+    bad: { x: pick(others, (i) => series.x[i] as number), y: pick(others, at) },
+    band: null,
+    nonFinite: others.length,
+  };
 }
 
 /**
@@ -160,21 +206,23 @@ export function bucketMiddle(b: number, exp: number, x: XKind, xMin: number, xMa
 }
 
 function bucketLine(series: Buckets, xKind: XKind): Line {
-  const { min, max, mean, n, last } = series.columns;
+  const { min, max, mean, n, last, smooth } = series.columns;
   const centre = mean ?? last;
   if (min === undefined || max === undefined || centre === undefined) {
     throw new Error("a bucketed series needs the columns min, max and mean or last");
   }
   const { rows, breakBefore } = finiteRows(series.rows, read(min));
-  const bucket = (i: number): number => series.first + (series.idx === null ? i : (series.idx[i] as number));
-  const x = pick(rows, (i) => bucketMiddle(bucket(i), series.exp, xKind, series.xMin, series.xMax));
+  const middle = middles(series, xKind);
+  const x = pick(rows, middle);
   const low = pick(rows, read(min));
   const high = pick(rows, read(max));
   return {
     ...head(series),
     x,
-    y: pick(rows, read(centre)),
+    y: pick(rows, smoothOr(smooth, centre)),
+    raw: smooth === undefined ? null : pick(rows, read(centre)),
     joined: joints(x, breakBefore),
+    bad: bucketBad(series, middle),
     band: {
       low,
       high,
@@ -182,8 +230,79 @@ function bucketLine(series: Buckets, xKind: XKind): Line {
       width: 2 ** series.exp,
       spikes: spikes(low, high),
       ranks: bandRanks(series, rows),
+      votes: null,
     },
     nonFinite: bucketNonFinite(series, n),
+  };
+}
+
+const middles =
+  (series: Buckets | Group, xKind: XKind) =>
+  (i: number): number => {
+    const b = series.first + (series.idx === null ? i : (series.idx[i] as number));
+    return bucketMiddle(b, series.exp, xKind, series.xMin, series.xMax);
+  };
+
+/** The smoothed value; a bucket that ends with one that is not finite has none, and its mean stands for it. */
+const smoothOr =
+  (smooth: Column | undefined, centre: Column) =>
+  (i: number): number => {
+    const value = smooth === undefined ? Number.NaN : read(smooth)(i);
+    return Number.isFinite(value) ? value : read(centre)(i);
+  };
+
+/** Buckets that end with, or have nothing but, what is not finite. */
+function bucketBad(series: Buckets, middle: (i: number) => number): Line["bad"] {
+  const { min, last, bad } = series.columns;
+  const rows: number[] = [];
+  const worst = (i: number): number => {
+    if (bad !== undefined) return read(bad)(i) > 0 ? Number.NaN : 0;
+    const value = last === undefined ? 0 : read(last)(i);
+    return Number.isFinite(value) && min !== undefined && !Number.isFinite(read(min)(i)) ? Number.NaN : value;
+  };
+  for (let i = 0; i < series.rows; i++) if (!Number.isFinite(worst(i))) rows.push(i);
+  return { x: pick(rows, middle), y: pick(rows, worst) };
+}
+
+/** Several runs as one: their mean, and around it what `band` says. */
+function groupLine(series: Group, xKind: XKind, band: GroupBand): Line {
+  const { n, mean, std, se, min, max } = series.columns;
+  if (n === undefined || mean === undefined || std === undefined || min === undefined || max === undefined)
+    throw new Error("a group needs the columns n, mean, std, min and max");
+  const { rows, breakBefore } = finiteRows(series.rows, read(mean));
+  const x = pick(rows, middles(series, xKind));
+  const around = (sign: -1 | 1): Float64Array => {
+    if (band === "minmax") return pick(rows, read(sign < 0 ? min : max));
+    const spread = band === "std" ? std : band === "se" ? (se ?? std) : null;
+    return pick(rows, (i) => read(mean)(i) + (spread === null ? 0 : sign * read(spread)(i)));
+  };
+  const none = new Float64Array();
+  return {
+    ...head(series),
+    run: JSON.stringify(JSON.parse(series.run)),
+    // The newest point is a mean over a bucket like the others.
+    last: null,
+    x,
+    y: pick(rows, read(mean)),
+    raw: null,
+    joined: joints(x, breakBefore),
+    bad: { x: none, y: none },
+    band: {
+      low: around(-1),
+      high: around(1),
+      n: null,
+      width: 2 ** series.exp,
+      spikes: [],
+      ranks: null,
+      votes: {
+        n: pick(rows, read(n)),
+        std: pick(rows, read(std)),
+        min: pick(rows, read(min)),
+        max: pick(rows, read(max)),
+        runs: series.count,
+      },
+    },
+    nonFinite: 0,
   };
 }
 
@@ -217,15 +336,20 @@ function bucketNonFinite(series: Buckets, n: Column | undefined): number {
 }
 
 /** The draw plan of one panel. Superseded parts come first, so that they are drawn below; then curves by rank. */
-export function plan(series: readonly Series[], x: XKind): Plan {
+export function plan(series: readonly Series[], x: XKind, band: GroupBand = "std"): Plan {
   const lines: Line[] = [];
+  let density: Density | null = null;
   let xMin = Number.POSITIVE_INFINITY;
   let xMax = Number.NEGATIVE_INFINITY;
   let failed = 0;
   for (const one of series.flatMap(pieces)) {
     if (one.kind === "error") failed += 1;
-    if (one.kind !== "raw" && one.kind !== "buckets") continue;
-    lines.push(one.kind === "raw" ? rawLine(one) : bucketLine(one, x));
+    else if (one.kind === "raw") lines.push(rawLine(one));
+    else if (one.kind === "buckets") lines.push(bucketLine(one, x));
+    else if (one.kind === "group") lines.push(groupLine(one, x, band));
+    else if (one.kind === "density") density = fieldOf(one);
+    if (Number.isNaN(one.xMin) || one.kind === "absent" || one.kind === "unchanged" || one.kind === "error")
+      continue;
     xMin = Math.min(xMin, one.xMin);
     xMax = Math.max(xMax, one.xMax);
   }
@@ -242,5 +366,13 @@ export function plan(series: readonly Series[], x: XKind): Plan {
       (line) => line.band === null || line.band.ranks !== null || line.nonFinite === 0,
     ),
     failed,
+    carried:
+      keyOfX(x) === null ? 0 : series.reduce((sum, one) => sum + (one.kind === "group" ? 0 : one.count), 0),
+    density,
   };
+}
+
+function fieldOf(series: Extract<Series, { kind: "density" }>): Density {
+  const { first, columns, cells, counts, yRange, count } = series;
+  return { first, width: 2 ** series.exp, columns, cells, counts, yRange, series: count };
 }

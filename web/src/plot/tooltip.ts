@@ -5,6 +5,7 @@
 import type { XKind } from "../data/types.ts";
 import * as format from "../format.ts";
 import { t } from "../strings.ts";
+import { countAt } from "./draw/density.ts";
 import { nearest } from "./extent.ts";
 import type { Mark } from "./marks.ts";
 import type { Line, Plan } from "./plan.ts";
@@ -17,6 +18,8 @@ export interface Hover {
   readonly toLeft: (x: number) => number;
   readonly toTop: (y: number) => number;
   readonly pointerTop: number;
+  /** The value at the pointer's height. */
+  readonly y: number;
   readonly colours: readonly string[];
   readonly words: boolean;
   /** What a line is called where it is not alone; null = by its rank and attempt. */
@@ -69,9 +72,11 @@ export function hits(hover: Hover): { shown: Hit[]; more: number } {
 
 /** The vertex, or the exact last point when the pointer is nearer to that. */
 function pointAt(line: Line, at: number, x: number): { x: number; y: number; exact: boolean } {
-  const vertex = { x: line.x[at] as number, y: line.y[at] as number, exact: line.band === null };
+  const exact = line.band === null && line.raw === null;
+  const vertex = { x: line.x[at] as number, y: line.y[at] as number, exact };
   const { last } = line;
-  const nearLast = last !== null && Math.abs(last.x - x) < Math.abs(vertex.x - x);
+  // The newest point as it was logged is no point of a smoothed curve.
+  const nearLast = last !== null && line.raw === null && Math.abs(last.x - x) < Math.abs(vertex.x - x);
   return nearLast ? { ...last, exact: true } : vertex;
 }
 
@@ -108,7 +113,7 @@ export class Tooltip {
   show(hover: Hover): void {
     const { shown, more } = hits(hover);
     this.placeDots(shown);
-    this.box.hidden = !hover.words || shown.length === 0;
+    this.box.hidden = !hover.words || (shown.length === 0 && hover.plan.density === null);
     if (this.box.hidden) return;
     const head = element("div", styles.head, where(shown[0], hover));
     const ranks = new Set(hover.plan.lines.map((line) => line.rank)).size;
@@ -116,7 +121,13 @@ export class Tooltip {
     // Beside others a value is compared, so it has five digits; alone it is read, so it has all.
     const brief = hover.nameOf !== null && shown.length > 1;
     const rows = shown.flatMap((hit) => [row(hit, nameOf(hit.line), brief), ...outliers(hit)]);
-    const rest = more > 0 ? [element("div", styles.head, t.chart.more(more))] : [];
+    const { density } = hover.plan;
+    const here = density === null ? null : countAt(density, hover.x, hover.y);
+    const said = [
+      ...(more > 0 ? [t.chart.more(more)] : []),
+      ...(here === null ? [] : [t.chart.densityHere(here)]),
+    ];
+    const rest = said.map((text) => element("div", styles.head, text));
     const marks = (hover.marks ?? []).map((mark) => element("div", styles.head, mark.text));
     this.box.replaceChildren(head, ...rows, ...rest, ...marks);
     this.placeBox(shown[0]?.left ?? 0, hover.pointerTop);
@@ -191,8 +202,16 @@ function row(hit: Hit, called: string, brief: boolean): HTMLElement {
   const text = hit.exact && !brief ? format.exact(hit.y) : format.number(hit.y);
   const value = element("span", styles.value, text);
   made.append(swatch, name, value);
-  const { band } = hit.line;
-  if (band !== null && band.ranks === null && !hit.exact) {
+  const { band, raw } = hit.line;
+  if (raw !== null)
+    made.append(element("span", styles.extent, t.chart.logged(format.number(raw[hit.at] as number))));
+  if (band?.votes) {
+    const { votes } = band;
+    const at = (values: Float64Array): string => format.number(values[hit.at] as number, 4);
+    const spread = t.chart.spread(at(votes.std), at(votes.min), at(votes.max));
+    const n = t.chart.ofRuns(format.count(votes.n[hit.at] as number), format.count(votes.runs));
+    made.append(element("span", styles.extent, `${spread}  ${n}`));
+  } else if (band !== null && band.ranks === null && !hit.exact) {
     const low = format.number(band.low[hit.at] as number);
     const high = format.number(band.high[hit.at] as number);
     const n = band.n === null ? "" : `  ${t.chart.count(format.count(band.n[hit.at] as number))}`;

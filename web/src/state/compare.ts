@@ -14,8 +14,9 @@ import { Resource } from "./resource.ts";
 import { queryText, queryWord, routeHref, setQuery } from "./router.ts";
 
 import { matcher } from "./sections.ts";
+import { X_KINDS } from "./settings.ts";
 import { type Slots, slotsOf } from "./slots.ts";
-import { joinList, parseRange, rangeText, splitList, X_KINDS } from "./view.ts";
+import { joinList, parseRange, rangeText, splitList } from "./words.ts";
 
 /** Runs that have a column; more are named in words. */
 export const COLUMNS_MAX = 100;

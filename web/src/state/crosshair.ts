@@ -25,7 +25,7 @@ function linesOf(plan: Plan): ReadonlyMap<string, Line> {
 /** Value of a line at an x, or its newest one; null when it has none there. */
 export function valueAt(line: Line | undefined, x: number | null): number | null {
   if (line === undefined) return null;
-  if (x === null) return line.last?.y ?? null;
+  if (x === null) return line.last?.y ?? (line.band?.votes ? (line.y.at(-1) ?? null) : null);
   // Before its first and after its last point a run has no value.
   const { last } = line;
   const start = line.x[0] ?? last?.x;
@@ -69,9 +69,12 @@ export class Crosshair {
   private baseline: string | null = null;
 
   private readonly panels: Panels;
+  private readonly lineOf: (run: string) => string;
 
-  constructor(panels: Panels) {
+  /** `lineOf` says under which name a run's line is: that of its group, where runs are grouped. */
+  constructor(panels: Panels, lineOf: (run: string) => string = (run) => run) {
     this.panels = panels;
+    this.lineOf = lineOf;
   }
 
   /** The crosshair of a panel is at `x`; null = it has left, and the panel stays the one of interest. */
@@ -128,10 +131,10 @@ export class Crosshair {
     const key = this.key.peek();
     const plan = key === null ? null : this.panels.panel(key).plan;
     const lines = plan === null ? null : linesOf(plan);
-    const base = this.baseline === null ? null : valueAt(lines?.get(this.baseline), this.x);
+    const base = this.baseline === null ? null : valueAt(lines?.get(this.lineOf(this.baseline)), this.x);
     const goal = key === null ? 0 : goalOf(key);
     for (const [run, cell] of this.cells) {
-      const value = valueAt(lines?.get(run), this.x);
+      const value = valueAt(lines?.get(this.lineOf(run)), this.x);
       const [shown, delta] = [cell.firstElementChild, cell.lastElementChild];
       if (shown !== null) shown.textContent = value === null ? "" : format.number(value);
       if (!(delta instanceof HTMLElement)) continue;

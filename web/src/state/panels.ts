@@ -1,37 +1,25 @@
 /**
  * The charts of one page: which are in view, of which runs, what each shows, and one series:query for all that is
  * out of date. What is held is held by panel and run, so that showing or hiding a run asks for that run at most, and
- * news of one run ask for nothing of the others. Plans (typed arrays) are plain fields; a revision signal per panel
- * tells its view to repaint.
+ * news of one run ask for nothing of the others; groups and densities, which are made of all runs, are held as one.
+ * Plans (typed arrays) are plain fields; a revision signal per panel tells its view to repaint.
  */
 import { effect, type Signal, signal } from "@preact/signals";
 import { ApiError, api } from "../data/api.ts";
 import type { Frame, Series } from "../data/frames.ts";
-import type { PanelQuery, Range, XKind } from "../data/types.ts";
+import type { GroupBand, Range, Smoothing, XKind } from "../data/types.ts";
 import { type Line, type Plan, plan } from "../plot/plan.ts";
 import { viewDrawn } from "./drawn.ts";
+import { Held, TOGETHER } from "./held.ts";
 import { dataArrived, visible } from "./live.ts";
+import { type Asked, type Budget, queryOf } from "./panel-query.ts";
 import { Scheduler } from "./scheduler.ts";
 
-/** Columns of a bucket that a line chart draws or tells. */
-const COLUMNS = ["n", "min", "max", "last", "mean"];
 /** Panels out of view, and series in them, that are kept for scrolling back. */
 const KEPT_PANELS_MAX = 96;
 const KEPT_SERIES_MAX = 6000;
 const FEW_SERIES = 20;
 const PIXELS_MAX = 4096;
-
-/** What is held of one run in one panel. */
-interface Held {
-  /** Axis of `series`: those of another one cannot be drawn together with the new ones. */
-  readonly x: XKind;
-  /** As they came, so that `unchanged` can stand for them. */
-  series: readonly Series[];
-  /** Out of date against the server, the window or the size. */
-  stale: boolean;
-  /** Revision of `series`; null when they are of another window or size, so that none may stand for a new one. */
-  rev: number | null;
-}
 
 export interface Panel {
   readonly id: number;
@@ -39,23 +27,40 @@ export interface Panel {
   plan: Plan | null;
   readonly held: Map<string, Held>;
   px: number;
+  /** What is asked for it now, besides runs. */
+  look: Look;
   readonly revision: Signal<number>;
   /** True while an answer is awaited that the panel has nothing to show before. */
   readonly waiting: Signal<boolean>;
   readonly error: Signal<string | null>;
-  /** Values that the log axis of the drawn chart cannot show. */
+  /** Values that the log axes of the drawn chart cannot show. */
   readonly hidden: Signal<number>;
+  readonly hiddenX: Signal<number>;
 }
 
-export interface PanelsView {
-  /** In the order in which their lines are drawn. */
-  readonly runs: readonly string[];
+/** How a panel is looked at. */
+export interface Look {
   readonly x: XKind;
   readonly range: Range | null;
   /** Whether what later attempts have superseded is shown too. */
   readonly superseded: boolean;
   /** How `reduction` of the options answers now: with another word all has to be asked for again. */
   readonly ranks?: string;
+  readonly smooth?: (Smoothing & { readonly R?: number }) | null;
+  /** Columns of runs: those with the same values are one line. */
+  readonly group?: readonly string[];
+  readonly groupBand?: GroupBand;
+}
+
+export interface PanelsView extends Look {
+  /** In the order in which their lines are drawn. */
+  readonly runs: readonly string[];
+  /** What single panels have otherwise. */
+  readonly of?: (key: string) => Partial<Look>;
+  /** Runs that stay lines in a density. */
+  readonly top?: readonly string[];
+  /** A run that is a line in a density for now. */
+  readonly extra?: string | null;
 }
 
 export interface PanelsOptions {
@@ -66,6 +71,8 @@ export interface PanelsOptions {
   readonly nameOf?: (line: Line) => string | null;
   /** What no chart shows, in words. */
   readonly remark?: () => string | null;
+  /** Beyond how many series there is a density, with how many lines; without it there is none. */
+  readonly budget?: Budget;
 }
 
 export class Panels {
@@ -81,6 +88,10 @@ export class Panels {
   private changing = false;
   /** Largest step seen in any answer. */
   readonly lastStep = signal<number | null>(null);
+  /** The widest series seen, by x. */
+  readonly spans = signal<ReadonlyMap<XKind, number>>(new Map());
+  /** The largest x seen, by axis. */
+  readonly ends = signal<ReadonlyMap<XKind, number>>(new Map());
 
   private readonly project: string;
   /** What charts that share a crosshair have in common, besides their x axis. */
@@ -111,10 +122,12 @@ export class Panels {
       plan: null,
       held: new Map(),
       px: 160,
+      look: lookOf(this.view, key),
       revision: signal(0),
       waiting: signal(false),
       error: signal(null),
       hidden: signal(0),
+      hiddenX: signal(0),
     };
     this.panels.set(key, made);
     return made;
@@ -123,7 +136,7 @@ export class Panels {
   /** A panel came into view, `width` CSS pixels wide: buckets are asked for at half of that. */
   show(key: string, width: number): void {
     const panel = this.panel(key);
-    const px = Math.min(PIXELS_MAX, Math.max(64, Math.ceil(width / 2 / 32) * 32));
+    const px = pixels(width);
     const charts = this.shown.get(key) ?? 0;
     // The larger of two charts decides; what it has asked for is good enough for the smaller one too.
     if (px > panel.px || (charts === 0 && px !== panel.px)) {
@@ -132,6 +145,15 @@ export class Panels {
     }
     this.shown.set(key, charts + 1);
     this.replan(panel);
+    this.ask();
+  }
+
+  /** A chart in view has another width; narrower ones keep what they have. */
+  resize(key: string, width: number): void {
+    const panel = this.panel(key);
+    if (pixels(width) <= panel.px) return;
+    forget(panel);
+    panel.px = pixels(width);
     this.ask();
   }
 
@@ -157,30 +179,30 @@ export class Panels {
 
   /** Looks at other runs, another window or x axis; the old picture stays until the new one is there. */
   look(view: PanelsView): void {
-    const before = this.view;
-    const sameWindow =
-      view.x === before.x &&
-      view.superseded === before.superseded &&
-      view.ranks === before.ranks &&
-      view.range?.[0] === before.range?.[0] &&
-      view.range?.[1] === before.range?.[1];
-    const sameRuns =
-      view.runs.length === before.runs.length && view.runs.every((run, i) => run === before.runs[i]);
-    if (sameWindow && sameRuns) return;
+    const { runs, extra, groupBand } = this.view;
+    const same =
+      sameList(runs, view.runs) && (extra ?? null) === (view.extra ?? null) && groupBand === view.groupBand;
+    let news = !same;
     this.view = view;
-    if (!sameWindow) for (const panel of this.panels.values()) forget(panel);
-    else for (const key of this.shown.keys()) this.replan(this.panel(key));
-    this.ask();
+    for (const panel of this.panels.values()) {
+      const before = panel.look;
+      panel.look = lookOf(view, panel.key);
+      if (!sameLook(before, panel.look)) {
+        forget(panel);
+        news = true;
+      } else if (!same && this.shown.has(panel.key)) this.replan(panel);
+    }
+    if (news) this.ask();
   }
 
-  /** There are new points: of these runs, or (null) of any. */
-  changed(runs: readonly string[] | null): void {
-    for (const panel of this.panels.values()) {
-      for (const run of runs ?? panel.held.keys()) {
-        const held = panel.held.get(run);
-        if (held !== undefined) held.stale = true;
-      }
-    }
+  /**
+   * There are new points: of these runs, or (null) of any. What is held of `rev` and later has them already; without
+   * a revision nothing has.
+   */
+  changed(runs: readonly string[] | null, rev: number | null = null): void {
+    for (const panel of this.panels.values())
+      for (const [name, held] of panel.held)
+        if (runs === null || runs.some((run) => run === name || held.runs.has(run))) held.outdate(rev);
     this.scheduler.nudge();
   }
 
@@ -209,9 +231,12 @@ export class Panels {
     return this.shown.size * Math.max(1, this.view.runs.length);
   }
 
-  /** Runs of a panel that the server has to be asked for. */
-  private due(panel: Panel): string[] {
-    return this.view.runs.filter((run) => panel.held.get(run)?.stale ?? true);
+  /** What is held of a panel, by name: each run for itself, or all as one, and what is a line besides. */
+  private parts(panel: Panel): string[] {
+    const { runs, extra } = this.view;
+    if (runs.length === 0 || !this.isTogether(panel)) return [...runs];
+    const alone = extra != null && !panel.look.group?.length && runs.includes(extra);
+    return alone ? [TOGETHER, extra] : [TOGETHER];
   }
 
   /** Whether what a panel shows is not yet all that it will: then an empty one has not been found empty. */
@@ -219,65 +244,58 @@ export class Panels {
     return panel.waiting.value || this.due(panel).length > 0;
   }
 
-  private query(panel: Panel, runs: readonly string[]): PanelQuery {
-    const reduction = this.options.reduction?.(panel.key) ?? null;
-    const have = runs.flatMap((run): [string, number][] => {
-      const rev = panel.held.get(run)?.rev ?? null;
-      return rev === null ? [] : [[run, rev]];
-    });
-    return {
-      id: panel.id,
-      keys: [panel.key],
-      runs: { ids: [...runs] },
-      x: this.view.x,
-      exp: null,
-      px: panel.px,
-      range: this.view.range,
-      cols: COLUMNS,
-      have: Object.fromEntries(have),
-      system: this.options.system,
-      attempts: this.view.superseded && !this.options.system ? "all" : "latest",
-      ...(reduction === null ? {} : { ranks: reduction }),
+  private isTogether(panel: Panel): boolean {
+    const { budget } = this.options;
+    return (
+      (panel.look.group?.length ?? 0) > 0 || (budget !== undefined && this.view.runs.length > budget.series)
+    );
+  }
+
+  /** What the server has to be asked for. */
+  private due(panel: Panel): Asked[] {
+    const due = this.parts(panel).filter((name) => panel.held.get(name)?.isDue(this.runsOf(name)) ?? true);
+    const whole = due.filter((name) => name === TOGETHER);
+    const single = due.filter((name) => name !== TOGETHER);
+    const asked = (names: string[], i: number): Asked => {
+      const query = queryOf(panel, names, this.runsOf(names[0] ?? ""), this.view.top ?? [], this.options);
+      return { panel, names, query: { ...query, id: 2 * panel.id + i } };
     };
+    return [whole, single].flatMap((names, i) => (names.length === 0 ? [] : [asked(names, i)]));
+  }
+
+  private runsOf(name: string): readonly string[] {
+    return name === TOGETHER ? this.view.runs : [name];
   }
 
   private async fetch(): Promise<void> {
-    const due = [...this.shown.keys()].flatMap((key) => {
-      const panel = this.panel(key);
-      const runs = this.due(panel);
-      return runs.length === 0 ? [] : [{ panel, runs, query: this.query(panel, runs) }];
-    });
+    const due = [...this.shown.keys()].flatMap((key) => this.due(this.panel(key)));
     if (due.length === 0) {
       this.settled();
       return;
     }
-    const { view } = this;
-    for (const { panel, runs } of due) {
+    const looks = new Map(due.map(({ panel }) => [panel, panel.look]));
+    for (const { panel, names } of due) {
       panel.waiting.value = panel.plan === null || panel.plan.lines.length === 0;
-      for (const run of runs) {
-        const held = panel.held.get(run);
-        if (held === undefined) panel.held.set(run, { x: view.x, series: [], stale: false, rev: null });
-        else held.stale = false;
+      for (const name of names) {
+        const held = panel.held.get(name) ?? new Held(panel.look.x);
+        panel.held.set(name, held);
+        held.ask(name === TOGETHER ? this.runsOf(name) : []);
       }
     }
     try {
-      const frames = await api.series(
-        this.project,
-        due.map(({ query }) => query),
-        this.abort.signal,
-      );
+      const queries = due.map(({ query }) => query);
+      const frames = await api.series(this.project, queries, this.abort.signal, this.options.budget);
       const byId = new Map(frames.map((frame) => [frame.panel, frame]));
-      for (const { panel, runs, query } of due) {
-        const frame = byId.get(panel.id);
+      for (const { panel, names, query } of due) {
+        const frame = byId.get(query.id);
         // The user zoomed on while this was under way: its panels are stale again, the next answer is right.
-        if (frame !== undefined && sameQuestion(view, this.view)) {
-          this.accept(panel, runs, frame, query.px === panel.px);
-        }
+        if (frame !== undefined && sameLook(looks.get(panel) ?? panel.look, panel.look))
+          this.accept(panel, names, frame, query.px === panel.px);
       }
       this.settled();
     } catch (error) {
       if (this.abort.signal.aborted) return;
-      for (const { panel, runs } of due) this.failed(panel, runs, error);
+      for (const { panel, names } of due) this.failed(panel, names, error);
       throw error;
     } finally {
       for (const { panel } of due) panel.waiting.value = false;
@@ -285,33 +303,29 @@ export class Panels {
   }
 
   /** What is drawn stays; the waterline says that it is old. Refusals are told in the panel. */
-  private failed(panel: Panel, runs: readonly string[], error: unknown): void {
-    for (const run of runs) {
-      const held = panel.held.get(run);
-      if (held !== undefined) held.stale = true;
-    }
+  private failed(panel: Panel, names: readonly string[], error: unknown): void {
+    for (const name of names) panel.held.get(name)?.outdate(null);
     if (!(error instanceof ApiError && error.status === 0))
       panel.error.value = error instanceof Error ? error.message : String(error);
   }
 
   /** Takes an answer; `fits` is false when the panel has another width by now, so that it cannot stand for long. */
-  private accept(panel: Panel, runs: readonly string[], frame: Frame, fits: boolean): void {
-    const byRun = new Map<string, Series[]>(runs.map((run) => [run, []]));
+  private accept(panel: Panel, names: readonly string[], frame: Frame, fits: boolean): void {
+    const [first = TOGETHER] = names;
+    const byName = new Map<string, Series[]>(names.map((name) => [name, []]));
     for (const series of frame.series) {
-      const known = panel.held.get(series.run)?.series ?? [];
-      const meant = series.kind === "unchanged" ? (sameSeries(known, series) ?? series) : series;
-      byRun.get(series.run)?.push(meant);
-      this.remember(meant);
+      const name = first === TOGETHER ? TOGETHER : series.run;
+      const known = panel.held.get(name)?.series ?? [];
+      if (name === TOGETHER && series.kind === "unchanged") byName.get(name)?.push(...known);
+      else {
+        const meant = series.kind === "unchanged" ? (sameSeries(known, series) ?? series) : series;
+        byName.get(name)?.push(meant);
+        this.remember(meant, panel.look.x);
+      }
     }
-    for (const [run, series] of byRun) {
-      const held = panel.held.get(run);
-      const rev = fits ? frame.rev : null;
-      panel.held.set(run, { x: this.view.x, series, stale: held?.stale ?? false, rev });
-    }
+    for (const [name, series] of byName) panel.held.get(name)?.accept(series, panel.look.x, frame.rev, fits);
     panel.error.value = null;
-    panel.plan = plan(this.seriesOf(panel), this.view.x);
-    panel.revision.value += 1;
-    this.changing = true;
+    this.draw(panel);
   }
 
   /** Says so once everything in view is as it is asked for. */
@@ -322,47 +336,80 @@ export class Panels {
     viewDrawn(shown.length, this.view.runs.length);
   }
 
-  private seriesOf(panel: Panel): Series[] {
-    return this.view.runs.flatMap((run) => {
-      const held = panel.held.get(run);
-      return held?.x === this.view.x ? held.series : [];
+  private draw(panel: Panel): void {
+    const { x } = panel.look;
+    const series = this.parts(panel).flatMap((name) => {
+      const held = panel.held.get(name);
+      return held?.x === x ? held.series : [];
     });
+    panel.plan = plan(withoutDoubles(series), x, panel.look.groupBand);
+    panel.revision.value += 1;
+    this.changing = true;
   }
 
   /** Draws what is held for the runs that are looked at now. */
   private replan(panel: Panel): void {
     if (panel.plan === null && this.view.runs.length > 0) return;
-    panel.plan = plan(this.seriesOf(panel), this.view.x);
-    panel.revision.value += 1;
-    this.changing = true;
+    // Until all runs as one have come, the picture stays as it is.
+    if (this.view.runs.length > 0 && this.isTogether(panel) && !panel.held.has(TOGETHER)) return;
+    this.draw(panel);
   }
 
-  private remember(series: Series): void {
+  private remember(series: Series, x: XKind): void {
     if (series.attempt > 0) return;
     if (Number.isFinite(series.lastT) && series.lastT > 0) dataArrived(series.lastT * 1000);
-    if (this.view.x === "step" && Number.isFinite(series.lastX)) {
+    const span = series.xMax - series.xMin;
+    if (span > (this.spans.peek().get(x) ?? 0)) this.spans.value = new Map(this.spans.peek()).set(x, span);
+    if (series.xMax > (this.ends.peek().get(x) ?? Number.NEGATIVE_INFINITY))
+      this.ends.value = new Map(this.ends.peek()).set(x, series.xMax);
+    if (x === "step" && Number.isFinite(series.lastX)) {
       this.lastStep.value = Math.max(this.lastStep.peek() ?? 0, series.lastX);
     }
   }
 }
 
-/** What the panel holds answers another question now; the picture stays until the new answer. */
-function forget(panel: Panel): void {
-  for (const held of panel.held.values()) {
-    held.stale = true;
-    held.rev = null;
-  }
+const pixels = (width: number): number => Math.min(PIXELS_MAX, Math.max(64, Math.ceil(width / 2 / 32) * 32));
+
+function lookOf(
+  { x, range, superseded, ranks, smooth, group, groupBand, of }: PanelsView,
+  key: string,
+): Look {
+  const given = { x, range, superseded, smooth: smooth ?? null, group: group ?? [], ...of?.(key) };
+  return {
+    ...given,
+    ...(ranks === undefined ? {} : { ranks }),
+    ...(groupBand === undefined ? {} : { groupBand }),
+  };
 }
 
-/** Whether an answer for one view is one for the other, whatever runs there are in each. */
-function sameQuestion(a: PanelsView, b: PanelsView): boolean {
+const sameList = (a: readonly string[], b: readonly string[]): boolean =>
+  a === b || (a.length === b.length && a.every((item, i) => item === b[i]));
+
+/** What the panel holds answers another question now; the picture stays until the new answer. */
+function forget(panel: Panel): void {
+  for (const held of panel.held.values()) held.forget();
+}
+
+/** Whether an answer for one look is one for the other, whatever runs there are in each. */
+function sameLook(a: Look, b: Look): boolean {
   return (
     a.x === b.x &&
     a.superseded === b.superseded &&
     a.ranks === b.ranks &&
     a.range?.[0] === b.range?.[0] &&
-    a.range?.[1] === b.range?.[1]
+    a.range?.[1] === b.range?.[1] &&
+    a.smooth?.kind === b.smooth?.kind &&
+    a.smooth?.s === b.smooth?.s &&
+    a.smooth?.R === b.smooth?.R &&
+    JSON.stringify(a.group) === JSON.stringify(b.group)
   );
+}
+
+/** A run that came by itself may be among the lines of a density as well. */
+function withoutDoubles(series: readonly Series[]): readonly Series[] {
+  if (!series.some((one) => one.kind === "density")) return series;
+  const name = (one: Series): string => JSON.stringify([one.kind === "density", one.run, one.rank]);
+  return [...new Map(series.map((one) => [name(one), one])).values()];
 }
 
 function sameSeries(known: readonly Series[], like: Series): Series | undefined {

@@ -18,6 +18,8 @@ export interface ListRow {
   readonly name: string;
   readonly state: RunState;
   readonly createdUs: number;
+  /** The values that its group has in common, as the server names it; without groups the empty list. */
+  readonly group: string;
 }
 
 interface Look {
@@ -25,9 +27,14 @@ interface Look {
   readonly sort: Sort;
   /** Runs that are wanted wherever they stand in the list, also where the filter leaves them out. */
   readonly wanted: readonly string[];
+  /** Columns that make groups. */
+  readonly group: readonly string[];
 }
 
-function rowsOf(answer: RunColumns): ListRow[] {
+/** A group's name whatever program has written it. */
+export const groupName = (values: Json): string => JSON.stringify(values);
+
+function rowsOf(answer: RunColumns, group: readonly string[]): ListRow[] {
   const at = (column: string, i: number): Json | undefined => answer.columns[column]?.[i];
   return answer.ids.map((id, i) => {
     const created = at("created_us", i);
@@ -36,6 +43,7 @@ function rowsOf(answer: RunColumns): ListRow[] {
       name: String(at("name", i) ?? id),
       state: (at("state", i) ?? "pending") as RunState,
       createdUs: typeof created === "number" ? created : 0,
+      group: groupName(group.map((column) => at(column, i) ?? null)),
     };
   });
 }
@@ -55,6 +63,8 @@ export class RunList {
   private pages = 1;
   /** Null = everything is to be loaded anew. */
   private dirty: Set<string> | null = null;
+  /** Of the list as it was loaded the last time as a whole. */
+  private rev = -1;
 
   private readonly project: string;
 
@@ -78,7 +88,8 @@ export class RunList {
       before !== null &&
       before.filter === look.filter &&
       before.sort.key === look.sort.key &&
-      before.sort.desc === look.sort.desc;
+      before.sort.desc === look.sort.desc &&
+      before.group.join() === look.group.join();
     if (same && look.wanted.every((run) => this.row(run) !== undefined)) return;
     if (!same) this.pages = 1;
     this.dirty = null;
@@ -104,6 +115,7 @@ export class RunList {
     const known = new Set([...(this.rows.peek() ?? []), ...this.others.peek()].map((row) => row.id));
     const sorted = this.look_ !== null && /^(summary\.|heartbeat_us|ended_us)/.test(this.look_.sort.key);
     const filtered = this.look_ !== null && this.look_.filter !== "";
+    if (nudge.runs.length === 0 && nudge.rev <= this.rev) return;
     if (nudge.runs.length === 0) this.dirty = null;
     let news = nudge.runs.length === 0;
     for (const [run, , bits] of nudge.runs) {
@@ -133,7 +145,7 @@ export class RunList {
     try {
       if (dirty === null) await this.loadAll(this.look_);
       else if (dirty.size > 0) {
-        const news = rowsOf(await this.ask({ id: { $in: [...dirty] } }, 0));
+        const news = this.rowsOf(await this.ask({ id: { $in: [...dirty] } }, 0));
         // One that is not there any more has been deleted, and another may be in its place.
         if (news.length < dirty.size) await this.loadAll(this.look_);
         else this.merge(news);
@@ -152,18 +164,25 @@ export class RunList {
   private async loadAll(look: Look): Promise<void> {
     const rows = new Map<string, ListRow>();
     let total = 0;
+    let rev = Number.POSITIVE_INFINITY;
     for (let page = 0; page < this.pages; page++) {
       const answer = await this.ask(look.filter.trim() || null, page * PAGE_ROWS);
-      for (const row of rowsOf(answer)) rows.set(row.id, row);
+      for (const row of this.rowsOf(answer)) rows.set(row.id, row);
       total = answer.total;
+      rev = Math.min(rev, answer.rev);
     }
     const missing = look.wanted.filter((run) => !rows.has(run));
-    const others = missing.length === 0 ? [] : rowsOf(await this.ask({ id: { $in: missing } }, 0));
+    const others = missing.length === 0 ? [] : this.rowsOf(await this.ask({ id: { $in: missing } }, 0));
     // Somebody has looked elsewhere meanwhile: that is being loaded next.
     if (look !== this.look_ && look.filter !== this.look_?.filter) return;
+    this.rev = rev;
     this.total.value = total;
     this.others.value = others;
     this.rows.value = [...rows.values()];
+  }
+
+  private rowsOf(answer: RunColumns): ListRow[] {
+    return rowsOf(answer, this.look_?.group ?? []);
   }
 
   private merge(rows: readonly ListRow[]): void {
@@ -175,7 +194,8 @@ export class RunList {
 
   private async ask(filter: Json, offset: number): Promise<RunColumns> {
     const sort = this.look_?.sort ?? { key: "created_us", desc: true };
-    const query: RunsQuery = { filter, columns: COLUMNS, sort: [sort], offset, limit: PAGE_ROWS };
+    const columns = [...COLUMNS, ...(this.look_?.group ?? [])];
+    const query: RunsQuery = { filter, columns, sort: [sort], offset, limit: PAGE_ROWS };
     const answer = await api.runs(this.project, query, this.abort.signal);
     const beats = (answer.columns.heartbeat_us ?? []).map((us) => (typeof us === "number" ? us : 0));
     const newest = beats.reduce((a, b) => Math.max(a, b), 0);

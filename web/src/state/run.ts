@@ -13,7 +13,7 @@ import { Panels } from "./panels.ts";
 import { asked, leftOut, machineName, rankMode, ranksOf } from "./ranks.ts";
 import { Resource } from "./resource.ts";
 import { queryWord, setQuery } from "./router.ts";
-import { parseRange, rangeText } from "./view.ts";
+import { parseRange, rangeText } from "./words.ts";
 
 export type Tab = "charts" | "overview" | "system" | "events";
 export const TABS: readonly Tab[] = ["overview", "charts", "system", "events"];

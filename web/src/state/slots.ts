@@ -6,7 +6,7 @@
 
 export const COLOURS = 8;
 export const DASHES: readonly (readonly number[])[] = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
-const SLOTS = COLOURS * DASHES.length;
+export const SLOTS = COLOURS * DASHES.length;
 /** Stored slots at most; those of runs that are not drawn go first. */
 const STORED_MAX = 300;
 

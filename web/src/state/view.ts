@@ -5,7 +5,19 @@
  * Invariants: decode(encode(view)) is the same view; encode(decode(words)) keeps words that this version does not
  * know, behind those it does; what is as it is by default takes no word; no text makes decode fail.
  */
-import type { Range, XKind } from "../data/types.ts";
+import type { GroupBand, Range, XKind } from "../data/types.ts";
+import {
+  type Owns,
+  ownText,
+  parseOwn,
+  parseScale,
+  parseSmooth,
+  parseX,
+  type Settings,
+  scaleText,
+  smoothText,
+} from "./settings.ts";
+import { joinList, parseRange, rangeText, splitList } from "./words.ts";
 
 export interface Sort {
   readonly key: string;
@@ -18,11 +30,12 @@ export interface Eyes {
   readonly runs: readonly string[];
 }
 
-export interface View {
-  readonly x: XKind;
-  readonly logY: boolean;
-  /** The y axis leaves out what is far from the rest; ticks at the edge say that there is something. */
-  readonly robust: boolean;
+export interface View extends Settings {
+  /** Panels and sections that differ. */
+  readonly owns: Owns;
+  /** Columns of runs; those with the same values are one line. */
+  readonly group: readonly string[];
+  readonly groupBand: GroupBand;
   /** Finds panels: a regular expression, or plain text. */
   readonly search: string;
   /** Finds runs. */
@@ -62,12 +75,16 @@ export const PANEL_SIZES = [
   { width: 640, height: 420 },
 ] as const;
 
-export const X_KINDS: readonly XKind[] = ["step", "rel", "wall"];
-
 export const DEFAULT_VIEW: View = {
-  x: "step",
-  logY: false,
+  x: "auto",
+  logX: false,
+  scale: "linear",
   robust: false,
+  smooth: null,
+  raw: true,
+  owns: new Map(),
+  group: [],
+  groupBand: "std",
   search: "",
   filter: "",
   sort: { key: "created_us", desc: true },
@@ -86,31 +103,6 @@ export const DEFAULT_VIEW: View = {
   unknown: [],
 };
 
-/** Items with commas between them; `~0` stands for a tilde and `~1` for a comma inside of an item. */
-export function joinList(items: readonly string[]): string {
-  return items.map((item) => item.replaceAll("~", "~0").replaceAll(",", "~1")).join(",");
-}
-
-export function splitList(text: string): string[] {
-  const items = text.split(",").filter((item) => item !== "");
-  return [...new Set(items.map((item) => item.replaceAll("~1", ",").replaceAll("~0", "~")))];
-}
-
-/** A window of x, as short as its width allows. */
-export function rangeText([low, high]: Range): string {
-  const digits = Math.min(15, Math.max(0, 3 - Math.floor(Math.log10(high - low))));
-  return `${Number(low.toFixed(digits))}..${Number(high.toFixed(digits))}`;
-}
-
-/** Reads `lo..hi`; null for anything else. */
-export function parseRange(text: string | null): Range | null {
-  const [low, high, more] = (text ?? "")
-    .split("..")
-    .map((end) => (end.trim() === "" ? Number.NaN : Number(end)));
-  if (low === undefined || high === undefined || more !== undefined) return null;
-  return Number.isFinite(low) && Number.isFinite(high) && low < high ? [low, high] : null;
-}
-
 /** `name.value` pairs; a name may have dots itself. */
 function pairsText(pairs: Iterable<readonly [string, string | number]>, mark: string): string {
   return joinList([...pairs].map(([name, value]) => `${name}${mark}${value}`));
@@ -118,12 +110,10 @@ function pairsText(pairs: Iterable<readonly [string, string | number]>, mark: st
 
 function parsePairs(text: string, mark: string): [string, string][] {
   return splitList(text).flatMap((item): [string, string][] => {
-    const at = mark === ":" ? item.indexOf(mark) : item.lastIndexOf(mark);
+    const at = item.lastIndexOf(mark);
     return at < 0 ? [] : [[item.slice(0, at), item.slice(at + 1)]];
   });
 }
-
-const isX = (text: string): text is XKind => X_KINDS.some((kind) => kind === text);
 
 interface Codec {
   /** Null where the view has the default. */
@@ -131,9 +121,9 @@ interface Codec {
   readonly read: (text: string) => Partial<View>;
 }
 
-const flag = (name: "logY" | "robust"): Codec => ({
-  write: (view) => (view[name] ? "1" : null),
-  read: (text) => ({ [name]: text === "1" }),
+const flag = (name: "logX" | "robust" | "raw"): Codec => ({
+  write: (view) => (view[name] === DEFAULT_VIEW[name] ? null : view[name] ? "1" : "0"),
+  read: (text) => (text === "0" || text === "1" ? { [name]: text === "1" } : {}),
 });
 
 const words = (name: "search" | "filter" | "hiddenKeys"): Codec => ({
@@ -141,7 +131,23 @@ const words = (name: "search" | "filter" | "hiddenKeys"): Codec => ({
   read: (text) => ({ [name]: text }),
 });
 
-const list = (name: "pins" | "pinnedKeys" | "sections" | "closed"): Codec => ({
+/** A setting of the workspace, by its text. */
+function setting<Name extends keyof Settings>(
+  name: Name,
+  text: (value: Settings[Name]) => string,
+  parse: (text: string) => Settings[Name] | null | undefined,
+): Codec {
+  const byDefault = text(DEFAULT_VIEW[name]);
+  return {
+    write: (view) => (text(view[name]) === byDefault ? null : text(view[name])),
+    read: (given) => {
+      const value = parse(given);
+      return value === undefined || (value === null && name !== "smooth") ? {} : { [name]: value };
+    },
+  };
+}
+
+const list = (name: "group" | "pins" | "pinnedKeys" | "sections" | "closed"): Codec => ({
   write: (view) => (view[name].length === 0 ? null : joinList(view[name])),
   read: (text) => ({ [name]: splitList(text) }),
 });
@@ -151,6 +157,8 @@ const eyes = (rule: Eyes["rule"]): Codec => ({
     now !== rule || (rule === "allBut" && runs.length === 0) ? null : joinList(runs),
   read: (text) => ({ eyes: { rule, runs: splitList(text) } }),
 });
+
+export const BANDS: readonly GroupBand[] = ["std", "se", "minmax", "none"];
 
 /** In the order in which they stand in an address. */
 const CODECS: readonly (readonly [string, Codec])[] = [
@@ -168,15 +176,31 @@ const CODECS: readonly (readonly [string, Codec])[] = [
       },
     },
   ],
+  ["x", setting("x", String, parseX)],
+  ["logx", flag("logX")],
+  ["logy", setting("scale", scaleText, parseScale)],
+  ["robust", flag("robust")],
+  ["smooth", setting("smooth", smoothText, parseSmooth)],
+  ["raw", flag("raw")],
+  ["group", list("group")],
   [
-    "x",
+    "band",
     {
-      write: ({ x }) => (x === "step" ? null : x),
-      read: (text) => (isX(text) ? { x: text } : {}),
+      write: ({ groupBand }) => (groupBand === "std" ? null : groupBand),
+      read: (text) => {
+        const groupBand = BANDS.find((band) => band === text);
+        return groupBand === undefined ? {} : { groupBand };
+      },
     },
   ],
-  ["logy", flag("logY")],
-  ["robust", flag("robust")],
+  [
+    "own",
+    {
+      write: ({ owns }) =>
+        owns.size === 0 ? null : joinList([...owns].map(([owner, own]) => ownText(owner, own))),
+      read: (text) => ({ owns: new Map(splitList(text).flatMap(parseOwn)) }),
+    },
+  ],
   ["off", eyes("allBut")],
   ["on", eyes("only")],
   ["pin", list("pins")],
@@ -212,7 +236,8 @@ const CODECS: readonly (readonly [string, Codec])[] = [
         zoom: new Map(
           parsePairs(text, ":").flatMap(([x, range]): [XKind, Range][] => {
             const window = parseRange(range);
-            return isX(x) && window !== null ? [[x, window]] : [];
+            const axis = parseX(x);
+            return axis !== null && axis !== "auto" && window !== null ? [[axis, window]] : [];
           }),
         ),
       }),

@@ -36,7 +36,7 @@ function startChart(
 ): () => void {
   const options = (): ChartOptions => ({
     x,
-    log: logY.value,
+    scale: logY.value ? "log" : "linear",
     robust: false,
     colours: themeColours(),
     strokes: (plan) => rankStrokes(plan, themeColours().data[0] ?? "", themeColours().ink),

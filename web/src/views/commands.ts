@@ -6,6 +6,7 @@ import { listShown, showList } from "../state/preferences.ts";
 import { follow, routeHref, setQuery } from "../state/router.ts";
 import { type RunPage, TABS, tab } from "../state/run.ts";
 import type { RunsPage } from "../state/runs.ts";
+import { panelOwner, stepped } from "../state/settings.ts";
 import { type Theme, theme } from "../state/theme.ts";
 import { toggled } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
@@ -74,7 +75,9 @@ function ofPanels(page: WorkspacePage): Binding[] {
     { keys: ["ArrowLeft", "ArrowRight"], group, text: words.crosshair },
     { keys: ["Home", "End"], group, text: words.ends },
     { keys: ["+", "-", "0"], group, text: words.zoom },
-    { keys: ["0"], group, text: words.resetZoom, act: () => page.zoom(null) },
+    { keys: ["0"], group, text: words.resetZoom, act: () => page.resetZoom() },
+    { keys: ["."], group, text: words.latest, act: () => page.toLatest() },
+    { keys: ["e"], group, text: words.edit, act: () => edit(page) },
     { keys: ["Enter", "Escape"], group, text: words.full },
   ];
 }
@@ -126,7 +129,11 @@ function ofRun(page: RunPage): Binding[] {
 function ofView(page: WorkspacePage): Binding[] {
   const group = "view";
   return [
-    { keys: ["l"], group, text: words.logY, act: () => page.set({ logY: !page.view.peek().logY }) },
+    { keys: ["g"], group, text: words.group, act: () => focusField("group-runs") },
+    { keys: ["s"], group, text: words.smoother, act: () => smooth(page, 1) },
+    { keys: ["Shift+s"], group, text: words.rougher, act: () => smooth(page, -1) },
+    { keys: ["l"], group, text: words.logY, act: () => toggleLog(page) },
+    { keys: ["Shift+l"], group, text: words.logX, act: () => page.set({ logX: !page.view.peek().logX }) },
     { keys: ["o"], group, text: words.robust, act: () => page.set({ robust: !page.view.peek().robust }) },
     { keys: ["Ctrl+z"], group, text: words.undo, act: () => page.undo() },
     { keys: ["Ctrl+Shift+z", "Ctrl+y"], group, text: words.redo, act: () => page.redo() },
@@ -136,6 +143,20 @@ function ofView(page: WorkspacePage): Binding[] {
 
 function compare(page: WorkspacePage): void {
   follow(comparison(page));
+}
+
+function toggleLog(page: WorkspacePage): void {
+  page.set({ scale: page.view.peek().scale === "log" ? "linear" : "log" });
+}
+
+function smooth(page: WorkspacePage, by: -1 | 1): void {
+  page.set({ smooth: stepped(page.view.peek().smooth, by) }, "smooth");
+}
+
+/** Opens the settings of the panel that the pointer or the crosshair is at. */
+function edit(page: WorkspacePage): void {
+  const key = page.crosshair.key.peek();
+  if (key !== null) page.edit(panelOwner(key));
 }
 
 function openRun({ entity, project }: { entity: string; project: string }, run: string): void {

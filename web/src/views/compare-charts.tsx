@@ -11,8 +11,9 @@ import { chartDrawn } from "../state/drawn.ts";
 import type { Panel } from "../state/panels.ts";
 import { setQuery } from "../state/router.ts";
 import { matcher } from "../state/sections.ts";
+import { X_KINDS } from "../state/settings.ts";
 import { COLOURS, DASHES } from "../state/slots.ts";
-import { toggled, X_KINDS } from "../state/view.ts";
+import { toggled } from "../state/view.ts";
 import { t } from "../strings.ts";
 import { byPrefix } from "../ui/grid-layout.ts";
 import { Mount } from "../ui/mount.tsx";
@@ -40,7 +41,7 @@ function strokesOf(page: ComparePage, plan: Plan): Stroke[] {
 function startChart(host: HTMLElement, page: ComparePage, panel: Panel, x: XKind): () => void {
   const options = (): ChartOptions => ({
     x,
-    log: page.logY.value,
+    scale: page.logY.value ? "log" : "linear",
     robust: false,
     colours: themeColours(),
     strokes: (plan) => strokesOf(page, plan),

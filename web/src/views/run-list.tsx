@@ -74,7 +74,7 @@ function Row({ page, row, top }: { page: WorkspacePage; row: ListRow; top: numbe
         onClick={(event) => look(page, row.id, event.altKey)}
       />
       <DayMark state={row.state} />
-      <Swatch slot={page.slots.value.get(row.id)} base={page.view.value.baseline === row.id} />
+      <Swatch slot={page.slotOf(row.id)} base={page.view.value.baseline === row.id} />
       <a
         class={styles.name}
         href={routeHref({ page: "run", entity: page.entity, project: page.project, run: row.id })}

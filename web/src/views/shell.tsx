@@ -2,7 +2,7 @@
 import { computed } from "@preact/signals";
 import type { ComponentChildren, JSX } from "preact";
 import * as format from "../format.ts";
-import { lastData, now, water } from "../state/live.ts";
+import { feedStatus, lastData, now, water } from "../state/live.ts";
 import { type Route, routeHref } from "../state/router.ts";
 import { type Theme, theme } from "../state/theme.ts";
 import { t } from "../strings.ts";
@@ -91,7 +91,7 @@ export function Shell(props: {
               </span>
             ))}
           </nav>
-          <span class={styles.age} data-water={water.value}>
+          <span class={styles.age} data-water={water.value} data-feed={feedStatus.value}>
             {t.water[water.value]}
             {details.value.map((text) => (
               <span key={text} class={styles.detail}>{` · ${text}`}</span>

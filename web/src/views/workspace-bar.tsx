@@ -2,10 +2,11 @@
 import type { JSX } from "preact";
 import * as format from "../format.ts";
 import { listShown, showList } from "../state/preferences.ts";
-import { PANEL_SIZES, X_KINDS } from "../state/view.ts";
+import { BANDS, PANEL_SIZES } from "../state/view.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
 import { t } from "../strings.ts";
 import { Tool } from "../ui/tool.tsx";
+import { ScaleControl, SmoothControl, Switch, XControl } from "./setting-controls.tsx";
 import styles from "./workspace-bar.module.css";
 
 const words = t.workspace;
@@ -26,42 +27,49 @@ function Search({ page }: { page: WorkspacePage }): JSX.Element {
   );
 }
 
-function XAxis({ page }: { page: WorkspacePage }): JSX.Element {
+/** One line for the runs that have these columns in common. */
+function Group({ page }: { page: WorkspacePage }): JSX.Element {
+  const { group, groupBand } = page.view.value;
+  const proposed = page.groupProposals.value;
   return (
-    <label class={styles.control}>
-      {t.run.x}
-      <select
-        value={page.view.value.x}
-        onChange={(event) => {
-          const x = X_KINDS.find((kind) => kind === event.currentTarget.value);
-          if (x !== undefined) page.set({ x });
-        }}
-      >
-        {X_KINDS.map((kind) => (
-          <option key={kind} value={kind}>
-            {t.run.xNames[kind]}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
-function Switch(props: {
-  label: string;
-  title?: string;
-  on: boolean;
-  onChange: (on: boolean) => void;
-}): JSX.Element {
-  return (
-    <label class={styles.control} title={props.title}>
-      <input
-        type="checkbox"
-        checked={props.on}
-        onChange={(event) => props.onChange(event.currentTarget.checked)}
-      />
-      {props.label}
-    </label>
+    <>
+      <label class={styles.control} title={words.groupHint}>
+        {words.group}
+        <input
+          type="search"
+          id="group-runs"
+          class={styles.rule}
+          list="group-columns"
+          placeholder={words.groupExample}
+          value={group.join(", ")}
+          onFocus={() => void page.proposeGroups()}
+          onChange={(event) => page.groupBy(event.currentTarget.value)}
+        />
+        <datalist id="group-columns">
+          {proposed.map((column) => (
+            <option key={column} value={column} />
+          ))}
+        </datalist>
+      </label>
+      {group.length > 0 && (
+        <label class={styles.control}>
+          {words.groupBand}
+          <select
+            value={groupBand}
+            onChange={(event) => {
+              const chosen = BANDS.find((band) => band === event.currentTarget.value);
+              if (chosen !== undefined) page.set({ groupBand: chosen });
+            }}
+          >
+            {BANDS.map((band) => (
+              <option key={band} value={band}>
+                {words.groupBands[band]}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+    </>
   );
 }
 
@@ -111,26 +119,40 @@ function Size({ page }: { page: WorkspacePage }): JSX.Element {
 export function WorkspaceBar({ page }: { page: WorkspacePage }): JSX.Element {
   const { view } = page;
   const all = page.keys.value?.length ?? 0;
+  const x = view.value.x === "auto" ? "step" : view.value.x;
   return (
     <div class={styles.bar}>
       {!listShown.value && <Tool icon="list" label={words.showList} onClick={() => showList(true)} />}
       <Search page={page} />
-      <XAxis page={page} />
-      <Switch label={words.logY} on={view.value.logY} onChange={(logY) => page.set({ logY })} />
+      <XControl
+        id="bar"
+        value={view.value.x}
+        keys={page.keys.value ?? []}
+        onChange={(x) => page.set({ x })}
+      />
+      <ScaleControl value={view.value.scale} onChange={(scale) => page.set({ scale })} />
+      <Switch label={words.logX} on={view.value.logX} onChange={(logX) => page.set({ logX })} />
       <Switch
         label={words.robust}
         title={words.robustHint}
         on={view.value.robust}
         onChange={(robust) => page.set({ robust })}
       />
+      <SmoothControl
+        value={view.value}
+        x={x}
+        span={page.spanOf(x)}
+        onChange={(change, kind) => page.set(change, kind)}
+      />
+      <Group page={page} />
       <HiddenKeys page={page} />
       <Size page={page} />
       <span class={styles.control}>
         <Tool icon="undo" label={words.undo} disabled={!page.canUndo.value} onClick={() => page.undo()} />
         <Tool icon="redo" label={words.redo} disabled={!page.canRedo.value} onClick={() => page.redo()} />
       </span>
-      {view.value.zoom.has(view.value.x) && (
-        <button type="button" onClick={() => page.zoom(null)}>
+      {page.isZoomed.value && (
+        <button type="button" onClick={() => page.resetZoom()}>
           {t.keyboard.resetZoom}
         </button>
       )}

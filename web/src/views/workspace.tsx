@@ -4,6 +4,7 @@ import * as format from "../format.ts";
 import { announced } from "../state/announcements.ts";
 import { LIST_WIDTH, listShown, listWidth, narrow, showList } from "../state/preferences.ts";
 import { moved } from "../state/sections.ts";
+import { sectionOwner } from "../state/settings.ts";
 import { PANEL_SIZES, toggled } from "../state/view.ts";
 import { SECTION_NAMES, type WorkspacePage } from "../state/workspace.ts";
 import { t } from "../strings.ts";
@@ -16,6 +17,7 @@ import { Splitter } from "../ui/splitter.tsx";
 import { Tool } from "../ui/tool.tsx";
 import { FullPanel } from "./full-panel.tsx";
 import { LinePanel } from "./line-panel.tsx";
+import { PanelSettings } from "./panel-settings.tsx";
 import { ProjectTabs } from "./project-tabs.tsx";
 import { snippet } from "./projects.tsx";
 import { RunList } from "./run-list.tsx";
@@ -30,8 +32,12 @@ function SectionTools({ page, name }: { page: WorkspacePage; name: string }): JS
     .map((section) => section.name)
     .filter((n) => n !== SECTION_NAMES.pinned);
   const move = (by: -1 | 1): void => page.set({ sections: moved(order, name, by) });
+  const first = page.shown.value.sections.find((section) => section.name === name)?.keys[0];
   return (
     <>
+      {first !== undefined && (
+        <PanelSettings page={page} owner={sectionOwner(name)} name={name} panel={first} />
+      )}
       <Tool
         icon="up"
         label={t.workspace.sectionUp(name)}

@@ -1,6 +1,8 @@
 /** Strokes of one panel on a 2D canvas, in device pixels. Knows no axis: the caller gives the two mappings. */
 import type { Line, Plan } from "../plan.ts";
 import type { Stroke } from "../stroke.ts";
+import { drawBad } from "./bad.ts";
+import { drawDensity } from "./density.ts";
 
 export interface Surface {
   readonly context: CanvasRenderingContext2D;
@@ -18,6 +20,10 @@ export interface Surface {
   readonly halo: string;
   /** True on a log axis: values ≤ 0 cannot be drawn and lift the pen. */
   readonly positive: boolean;
+  /** Whether what was logged is behind smoothed lines. */
+  readonly raw: boolean;
+  /** Of a density, the faintest first. */
+  readonly shades: readonly string[];
 }
 
 const BAND_ALPHA = 0.16;
@@ -26,6 +32,7 @@ export const BANDS_MAX = 12;
 /** Lines beyond this share the picture: each is half transparent. */
 const OPAQUE_MAX = 100;
 const HALO_PX = 2;
+const RAW_ALPHA = 0.25;
 /** What a later attempt has superseded stays in the background: lighter, and dashed (CSS pixels on and off). */
 const SUPERSEDED_ALPHA = 0.55;
 const SUPERSEDED_DASH = [4, 3];
@@ -45,11 +52,12 @@ export function drawPlan(plan: Plan, to: Surface): void {
   c.rect(to.left - air, to.top - air, to.width + 2 * air, to.height + air);
   c.clip();
   c.lineJoin = "round";
+  if (plan.density !== null) drawDensity(plan.density, to.shades, to);
   const many = plan.lines.length > BANDS_MAX;
   plan.lines.forEach((line, i) => {
     const { colour, front } = to.strokes[i]!;
     c.fillStyle = colour;
-    if (line.attempt === 0 && (front || !many)) drawBand(line, to);
+    if (line.attempt === 0 && (front || !many) && !isSmoothOnly(line, to)) drawBand(line, to);
   });
   for (const front of [false, true]) {
     plan.lines.forEach((line, i) => {
@@ -68,7 +76,7 @@ function strokeLine(line: Line, stroke: Stroke, lines: number, to: Surface): voi
     c.strokeStyle = to.halo;
     c.lineWidth = width + 2 * HALO_PX * to.ratio;
     c.setLineDash([]);
-    drawLine(line, to);
+    drawLine(line, line.y, to);
   }
   c.lineWidth = width;
   c.globalAlpha = superseded ? SUPERSEDED_ALPHA * alpha : alpha;
@@ -76,14 +84,27 @@ function strokeLine(line: Line, stroke: Stroke, lines: number, to: Surface): voi
   c.setLineDash(dash.map((length) => length * to.ratio));
   c.strokeStyle = stroke.colour;
   c.fillStyle = stroke.colour;
-  drawLine(line, to);
+  if (line.raw !== null && to.raw) {
+    c.globalAlpha *= RAW_ALPHA;
+    drawLine(line, line.raw, to);
+    drawSpikes(line, to);
+    c.globalAlpha = alpha;
+  }
+  drawLine(line, line.y, to);
   c.setLineDash([]);
-  drawSpikes(line, to);
+  if (line.raw === null) drawSpikes(line, to);
   drawPoints(line, to);
   c.globalAlpha = 1;
+  drawBad(line, to);
+  if (isSmoothOnly(line, to)) return;
   drawOutside(line, to);
   // Hundreds of dots would be a wall at the right edge.
   if (stroke.front || lines <= OPAQUE_MAX) drawLast(line, to);
+}
+
+/** Whether nothing of what was logged is drawn. */
+function isSmoothOnly(line: Line, to: Surface): boolean {
+  return line.raw !== null && !to.raw;
 }
 
 /** Fills min…max bucket by bucket, joined where the line is joined; at least half a pixel high. */
@@ -105,17 +126,18 @@ function drawBand(line: Line, to: Surface): void {
   c.globalAlpha = 1;
 }
 
-function drawLine(line: Line, to: Surface): void {
+/** Strokes a line through these heights at its vertices. */
+function drawLine(line: Line, heights: Float64Array, to: Surface): void {
   const { context: c } = to;
   let down = false;
   c.beginPath();
   for (let i = 0; i < line.x.length; i++) {
-    if (to.positive && line.y[i]! <= 0) {
+    if (to.positive && heights[i]! <= 0) {
       down = false;
       continue;
     }
     const x = to.toX(line.x[i]!);
-    const y = to.toY(line.y[i]!);
+    const y = to.toY(heights[i]!);
     if (down && line.joined[i] === 1) c.lineTo(x, y);
     else c.moveTo(x, y);
     down = true;
@@ -166,8 +188,9 @@ function drawOutside(line: Line, to: Surface): void {
   for (let i = 0; i < line.x.length; i++) {
     const x = to.toX(line.x[i]!);
     if (x < to.left || x > to.left + to.width) continue;
-    const low = line.band === null ? line.y[i]! : line.band.low[i]!;
-    const high = line.band === null ? line.y[i]! : line.band.high[i]!;
+    const logged = (line.raw ?? line.y)[i]!;
+    const low = line.band === null ? logged : line.band.low[i]!;
+    const high = line.band === null ? logged : line.band.high[i]!;
     if (to.toY(high) < to.top) {
       c.moveTo(x, to.top);
       c.lineTo(x, to.top + length);
