@@ -1,7 +1,7 @@
 """Uploads what it is told to, as daemons would, without any: for tests that must know what the server has.
 
 One line of JSON on stdin is one upload of one run, {"project", "run", "rows": [[step, {key: value}], ...]} and if
-wanted "attempt" (1), "start_s" (when the attempt began) and "end" (true: the run has finished). One line on stdout
+wanted "attempt" (1), "start_s" (when the attempt began), "config" and "end" (true: the run has finished). One line on stdout
 says that the server has it. Values may be "NaN", "Infinity" or "-Infinity".
 """
 
@@ -35,6 +35,8 @@ class Feeder:
         rows = [
             (step, {key: float(value) for key, value in values.items()}) for step, values in request["rows"]
         ]
+        if request.get("config"):
+            writer.config(request["config"])
         if rows:
             writer.log(rows)
         if request.get("end"):

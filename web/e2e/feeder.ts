@@ -11,6 +11,7 @@ export interface Upload {
   readonly run: string;
   readonly rows: readonly Row[];
   readonly attempt?: number;
+  readonly config?: Readonly<Record<string, number | string>>;
   readonly start_s?: number;
   readonly end?: boolean;
 }

@@ -16,6 +16,11 @@ export interface Drawn {
   readonly x: number[];
   readonly y: number[];
   readonly joined: number[];
+  /** Where y is smoothed: what was logged. */
+  readonly raw: number[] | null;
+  /** Of how many runs each point of a group is. */
+  readonly votes: number[] | null;
+  readonly bad: [x: number, y: string][];
   /** Width of a bucket and its extremes; null for raw points. */
   readonly width: number | null;
   readonly low: number[];
@@ -44,6 +49,9 @@ export function linesOf(page: Page, key: string): Promise<Drawn[]> {
       x: [...line.x],
       y: [...line.y],
       joined: [...line.joined],
+      raw: line.raw === null ? null : [...line.raw],
+      votes: line.band?.votes ? [...line.band.votes.n] : null,
+      bad: [...line.bad.x].map((x, i): [number, string] => [x, String(line.bad.y[i])]),
       width: line.band?.width ?? null,
       low: [...(line.band?.low ?? line.y)],
       high: [...(line.band?.high ?? line.y)],

@@ -94,7 +94,7 @@ describe("T1 a single far sample is on the canvas", () => {
     // The newest of all, so that it is among those that are lines.
     const rows = rowsOf(0, 200, far, "group0/key00");
     await feeder.put({ project: "walls", run: "far", rows, start_s: 1e8, end: true });
-    const { page, close } = await open("local/walls?q=key00", 300);
+    const { page, close } = await open("local/walls?q=key00", 311);
     expect(await inkAt(page, "group0/key00", 77, 60, [3, 2])).toBeGreaterThanOrEqual(1);
     await turn(page, "?q=key00&robust=1", null);
     const above = async (): Promise<number> => (await placeOf(page, "group0/key00", 77, 60)).canvas[1];

@@ -66,27 +66,27 @@ export function yExtent(plan: Plan, view: Range, { scale, robust, raw = true }: 
     const { last } = line;
     if (!smoothOnly && last !== null && last.x >= view[0] && last.x <= view[1]) take(last.y);
   }
-  for (const v of densityEnds(plan.density, view)) take(v);
+  for (const [bottom, top] of cellsIn(plan.density, view)) {
+    take(bottom);
+    take(top);
+  }
   if (robust && low < high) [low, high] = quantiles(plan, view, log) ?? [low, high];
   const threshold = symlogThreshold(smallest, Math.max(Math.abs(low), Math.abs(high)));
   return { range: log ? logAir(low, high) : air(low, high, mapping(scale, threshold)), hidden, threshold };
 }
 
-/** The borders of the cells that some series crosses in view: the lowest, and the highest. */
-function densityEnds(density: Density | null, view: Range): number[] {
-  if (density === null) return [];
+/** The cells in view that some series crosses: their borders, and how many series do. */
+function* cellsIn(density: Density | null, view: Range): Generator<[low: number, high: number, n: number]> {
+  if (density === null) return;
   const { first, width, columns, cells, counts, yRange } = density;
   const from = Math.max(0, Math.floor(view[0] / width) - first);
   const to = Math.min(columns - 1, Math.floor(view[1] / width) - first);
-  let [lowest, highest] = [cells, -1];
-  for (let i = from; i <= to; i++)
-    for (let k = 0; k < cells; k++) {
-      if (counts[i * cells + k] === 0) continue;
-      lowest = Math.min(lowest, k);
-      highest = Math.max(highest, k);
-    }
   const height = (yRange[1] - yRange[0]) / cells;
-  return highest < 0 ? [] : [yRange[0] + lowest * height, yRange[0] + (highest + 1) * height];
+  for (let k = 0; k < cells; k++) {
+    let n = 0;
+    for (let i = from; i <= to; i++) n += counts[i * cells + k] as number;
+    if (n > 0) yield [yRange[0] + k * height, yRange[0] + (k + 1) * height, n];
+  }
 }
 
 /** Vertices in view and one to each side, as [begin, end). */
@@ -118,6 +118,10 @@ function quantiles(plan: Plan, view: Range, log: boolean): Range | null {
       }
       take(line.y[i] as number, line.band === null ? 1 : n > 1 ? n - 2 : 1);
     }
+  }
+  for (const [low, high, n] of cellsIn(plan.density, view)) {
+    take(low, n / 2);
+    take(high, n / 2);
   }
   values.sort((a, b) => a[0] - b[0]);
   const total = values.reduce((sum, [, weight]) => sum + weight, 0);

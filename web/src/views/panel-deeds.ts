@@ -1,8 +1,8 @@
 /** What the menu of a workspace panel can do: copies of what is shown, the points as they were logged, a link. */
 import { api } from "../data/api.ts";
 import type { Range } from "../data/types.ts";
-import type { Chart } from "../plot/chart.ts";
-import { csvOf, save, savePng, svgOf } from "../plot/export.ts";
+import type { Chart, Picture } from "../plot/chart.ts";
+import type * as Export from "../plot/export.ts";
 import type { Line } from "../plot/plan.ts";
 import { routeHref } from "../state/router.ts";
 import type { WorkspacePage } from "../state/workspace.ts";
@@ -15,32 +15,27 @@ export type Charts = Map<string, Chart>;
 
 function copies(page: WorkspacePage, name: string, charts: Charts): Deed[] {
   const nameOf = (line: Line): string => page.name(line.run);
-  const svg = (): string | null => {
-    const chart = charts.get(name);
-    return chart === undefined ? null : svgOf(chart.picture(), name, nameOf);
+  // Few need them, so they are no part of what a page loads first.
+  const copy = (make: (tools: typeof Export, picture: Picture) => void) => (): void => {
+    const picture = charts.get(name)?.picture();
+    if (picture !== undefined) void import("../plot/export.ts").then((tools) => make(tools, picture));
   };
   return [
     {
       label: t.workspace.png,
-      act: () => {
-        const text = svg();
-        if (text !== null) savePng(`${name}.png`, text);
-      },
+      act: copy(({ savePng, svgOf }, picture) => savePng(`${name}.png`, svgOf(picture, name, nameOf))),
     },
     {
       label: t.workspace.svg,
-      act: () => {
-        const text = svg();
-        if (text !== null) save(`${name}.svg`, new Blob([text], { type: "image/svg+xml" }));
-      },
+      act: copy(({ save, svgOf }, picture) =>
+        save(`${name}.svg`, new Blob([svgOf(picture, name, nameOf)], { type: "image/svg+xml" })),
+      ),
     },
     {
       label: t.workspace.csv,
-      act: () => {
-        const chart = charts.get(name);
-        if (chart !== undefined)
-          save(`${name}.csv`, new Blob([csvOf(chart.picture(), name, nameOf)], { type: "text/csv" }));
-      },
+      act: copy(({ save, csvOf }, picture) =>
+        save(`${name}.csv`, new Blob([csvOf(picture, name, nameOf)], { type: "text/csv" })),
+      ),
     },
     { label: t.workspace.rawCsv, act: () => void saveLogged(page, name) },
   ];
@@ -52,7 +47,9 @@ async function saveLogged(page: WorkspacePage, name: string): Promise<void> {
   const window: Range | null = page.xOf(name) === "step" ? (page.view.peek().zoom.get("step") ?? null) : null;
   const range = window === null ? null : ([Math.ceil(window[0]), Math.floor(window[1])] as const);
   try {
-    save(`${name}-points.csv`, await api.points(page.id, { keys: [name], runs, range }));
+    const points = await api.points(page.id, { keys: [name], runs, range });
+    const { save } = await import("../plot/export.ts");
+    save(`${name}-points.csv`, points);
   } catch (error) {
     page.panels.panel(name).error.value = error instanceof Error ? error.message : String(error);
   }
