@@ -22,7 +22,20 @@ function linesOf({ runs, points, ownX }: Drawing): Line[] {
       (at, i) => Math.exp(-at / 900) + run / runs + 0.05 * Math.sin(i * (1 + run)),
     );
     const joined = new Uint8Array(points).fill(1, 1);
-    return { run: `r${run}`, rank: 0, attempt: 0, x, y, joined, band: null, nonFinite: 0, last: null };
+    const none = new Float64Array();
+    return {
+      run: `r${run}`,
+      rank: 0,
+      attempt: 0,
+      x,
+      y,
+      raw: null,
+      joined,
+      bad: { x: none, y: none },
+      band: null,
+      nonFinite: 0,
+      last: null,
+    };
   });
 }
 
@@ -36,7 +49,7 @@ function host(): HTMLElement {
 
 const OPTIONS: ChartOptions = {
   x: "step",
-  log: false,
+  scale: "linear",
   robust: false,
   colours: {
     surface: "#fff",
@@ -60,6 +73,8 @@ const OPTIONS: ChartOptions = {
   onDrawn: () => undefined,
 };
 
+const NOTHING_ELSE = { nonFinite: 0, nonFiniteExact: true, failed: 0, carried: 0, density: null };
+
 /** Waits until what was drawn is in the pixels of a canvas; uPlot itself draws in a microtask. */
 async function rastered(element: HTMLElement): Promise<void> {
   await Promise.resolve();
@@ -80,7 +95,7 @@ const middle = (values: number[]): number => values.sort((a, b) => a - b)[values
 export async function compare(drawing: Drawing): Promise<{ ours: number; uplot: number }> {
   const lines = linesOf(drawing);
   const last = 10 * drawing.points;
-  const plan: Plan = { lines, xMin: 0, xMax: last, nonFinite: 0, nonFiniteExact: true, failed: 0 };
+  const plan: Plan = { lines, xMin: 0, xMax: last, ...NOTHING_ELSE };
   const [left, right] = [host(), host()];
   const chart = new Chart(left, OPTIONS);
   const tables = lines.map((line): uPlot.AlignedData => [line.x, line.y]);

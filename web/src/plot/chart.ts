@@ -358,7 +358,7 @@ export class Chart {
       halo: colours.paper,
       positive: scale === "log",
       raw: raw ?? true,
-      shades: shades(colours.paper, colours.data[5] ?? colours.ink),
+      shades: this.plan.density === null ? [] : shades(colours.paper, colours.data[5] ?? colours.ink),
     });
     this.drawMarks(u);
     this.drawYLabels(u);
