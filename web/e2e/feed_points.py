@@ -1,8 +1,8 @@
 """Uploads what it is told to, as daemons would, without any: for tests that must know what the server has.
 
 One line of JSON on stdin is one upload of one run, {"project", "run", "rows": [[step, {key: value}], ...]} and if
-wanted "attempt" (1), "start_s" (when the attempt began), "config" and "end" (true: the run has finished). One line on stdout
-says that the server has it. Values may be "NaN", "Infinity" or "-Infinity".
+wanted "attempt" (1), "start_s" (when the attempt began), "config" and "end" (true: the run has finished). One line on
+stdout says that the server has it. Values may be "NaN", "Infinity" or "-Infinity".
 """
 
 from __future__ import annotations

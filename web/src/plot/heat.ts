@@ -115,11 +115,14 @@ export function middle(rows: readonly Cells[], from: number, to: number, columns
     rank: 0,
     x: Float64Array.from(at, (c) => from + (c + 0.5) * width),
     y: of(median, "mean"),
+    raw: null,
+    bad: { x: new Float64Array(), y: new Float64Array() },
     joined: Uint8Array.from(at, (c, i) => (i > 0 && at[i - 1] === c - 1 ? 1 : 0)),
-    band: { low, high, n: null, width, spikes: spikes(low, high), ranks: null },
+    band: { low, high, n: null, width, spikes: spikes(low, high), ranks: null, votes: null },
     last: null,
     nonFinite: 0,
     attempt: 0,
   };
-  return { lines: [line], xMin: from, xMax: to, nonFinite: 0, nonFiniteExact: true, failed: 0 };
+  const nothing = { nonFinite: 0, nonFiniteExact: true, failed: 0, carried: 0, density: null };
+  return { lines: [line], xMin: from, xMax: to, ...nothing };
 }

@@ -5,7 +5,7 @@ import type { Run } from "../data/types.ts";
 import { outline, type Row } from "./outline.ts";
 import { queryWord, setQuery } from "./router.ts";
 import { matcher } from "./sections.ts";
-import { joinList, splitList } from "./view.ts";
+import { joinList, splitList } from "./words.ts";
 
 /** Stands for no baseline where the project has one. */
 const NO_BASE = "-";

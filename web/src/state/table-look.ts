@@ -4,7 +4,8 @@
  *
  * Invariants: decodeLook(encodeLook(look)) is the same look; what is as by default takes no word; no text fails.
  */
-import { joinList, type Sort, splitList, type View, type Word } from "./view.ts";
+import type { Sort, View, Word } from "./view.ts";
+import { joinList, splitList } from "./words.ts";
 
 export interface Look {
   /** Columns in their order, without the pinned ones; null = as chosen by itself. */

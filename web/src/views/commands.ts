@@ -77,7 +77,7 @@ function ofPanels(page: WorkspacePage): Binding[] {
     { keys: ["+", "-", "0"], group, text: words.zoom },
     { keys: ["0"], group, text: words.resetZoom, act: () => page.resetZoom() },
     { keys: ["."], group, text: words.latest, act: () => page.toLatest() },
-    { keys: ["e"], group, text: words.edit, act: () => edit(page) },
+    { keys: ["e"], group, text: words.editPanel, act: () => edit(page) },
     { keys: ["Enter", "Escape"], group, text: words.full },
   ];
 }
@@ -129,7 +129,7 @@ function ofRun(page: RunPage): Binding[] {
 function ofView(page: WorkspacePage): Binding[] {
   const group = "view";
   return [
-    { keys: ["g"], group, text: words.group, act: () => focusField("group-runs") },
+    { keys: ["g"], group, text: words.groupRuns, act: () => focusField("group-runs") },
     { keys: ["s"], group, text: words.smoother, act: () => smooth(page, 1) },
     { keys: ["Shift+s"], group, text: words.rougher, act: () => smooth(page, -1) },
     { keys: ["l"], group, text: words.logY, act: () => toggleLog(page) },

@@ -192,7 +192,7 @@ function startMiddle(host: HTMLElement, board: DeviceBoard): () => void {
       const colours = themeColours();
       const options = {
         x: "rel" as const,
-        log: false,
+        scale: "linear" as const,
         robust: false,
         colours,
         strokes: () => [{ colour: colours.data[0] ?? colours.ink, dash: [], width: 1.5, front: false }],
