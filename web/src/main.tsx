@@ -31,6 +31,8 @@ function App(): JSX.Element | null {
   if (open.page === "workspace") return <WorkspaceView page={open} />;
   if (open.page === "runs") return <RunsView page={open} />;
   if (open.page === "compare") return <CompareView page={open} />;
+  // The boundary tells why a page could not be fetched.
+  if (open.page === "nowhere" && open.error !== undefined) throw open.error;
   if (open.page === "run") return <RunView page={open} />;
   return (
     <Shell crumbs={[]}>

@@ -11,7 +11,7 @@ import { dataArrived, follow } from "./live.ts";
 import { type Group, outline, type Row } from "./outline.ts";
 import { Panels } from "./panels.ts";
 import { Resource } from "./resource.ts";
-import { queryText, queryWord, routeHref, setQuery } from "./router.ts";
+import { queryWord, setQuery } from "./router.ts";
 
 import { matcher } from "./sections.ts";
 import { X_KINDS } from "./settings.ts";
@@ -22,17 +22,6 @@ import { joinList, parseRange, rangeText, splitList } from "./words.ts";
 export const COLUMNS_MAX = 100;
 /** Stands for no baseline, because without a word the first run is it. */
 const NO_BASE = "-";
-
-/** The address of a comparison. */
-export function compareHref(
-  { entity, project }: { entity: string; project: string },
-  runs: readonly string[],
-  base: string | null = null,
-): string {
-  const words: [string, string][] = [["runs", joinList(runs)]];
-  if (base !== null && runs.includes(base)) words.push(["base", base]);
-  return `${routeHref({ page: "compare", entity, project })}?${queryText(words)}`;
-}
 
 /** A run and what is known of it; both null until the server has answered. */
 export interface Column {

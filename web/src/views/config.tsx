@@ -4,7 +4,7 @@ import type { JSX } from "preact";
 import { configTerm } from "../data/filter-terms.ts";
 import type { Json, Run } from "../data/types.ts";
 import { cell, leafText } from "../data/values.ts";
-import { compareHref } from "../state/compare.ts";
+import { compareHref } from "../state/compare-link.ts";
 import { configRows, configSearch, onlyChanged, setBase, toggleBranch } from "../state/config-look.ts";
 import { type Branch, type End, pathText } from "../state/outline.ts";
 import { setQuery } from "../state/router.ts";

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import * as format from "../format.ts";
 import { clausesOf, without } from "../state/clauses.ts";
-import { compareHref } from "../state/compare.ts";
+import { compareHref } from "../state/compare-link.ts";
 import { routeHref } from "../state/router.ts";
 import type { ListRow } from "../state/run-list.ts";
 import { isSeen, toggled, withEye } from "../state/view.ts";

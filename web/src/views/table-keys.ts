@@ -1,5 +1,5 @@
 /** What the keyboard does in the table: the grid moves a cursor from cell to cell, single keys act on its run. */
-import { compareHref } from "../state/compare.ts";
+import { compareHref } from "../state/compare-link.ts";
 import type { Binding } from "../state/keyboard.ts";
 import { follow, routeHref } from "../state/router.ts";
 import { type Cursor, HEAD, type RunsPage, SELECT } from "../state/runs.ts";
