@@ -64,7 +64,7 @@ const OPTIONS: ChartOptions = {
     ramp: [],
   },
   strokes: (plan) =>
-    plan.lines.map((_, i) => ({ colour: COLOURS[i % 8] ?? "", dash: [], width: null, front: false })),
+    plan.lines.map((_, i) => ({ colour: COLOURS[i % 8] ?? "", dash: [], width: 1, front: false })),
   nameOf: null,
   always: () => false,
   sync: "bench",

@@ -51,7 +51,7 @@ it("B13 filter, order and scrolling of W4", async () => {
   await visit.go("local/w4");
   const { page } = visit;
   await page.getByRole("listitem").nth(5).waitFor();
-  const filter = page.getByRole("combobox").first();
+  const filter = page.locator("input[role=combobox]").first();
   const [filtered, sorted]: [number[], number[]] = [[], []];
   for (const text of ["lr<1e-3", "opt.name:adam lr<0.02", "tag:paper", "state:failed", "seed<5000"]) {
     filtered.push(await untilRows(visit, "input", () => filter.fill(text)));

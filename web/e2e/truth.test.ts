@@ -123,6 +123,101 @@ describe("T1 a single far sample is on the canvas", () => {
   });
 });
 
+/** Equal but for the float32 in which columns of buckets may come. */
+function close(got: readonly number[], wanted: readonly (number | undefined)[]): void {
+  expect(got).toEqual(wanted.map((value) => expect.closeTo(value ?? Number.NaN, 4)));
+}
+
+describe("T2 smoothing depends on the series and on nothing else", () => {
+  const key = "group0/key00";
+  const lineOf = async (page: Page, run: string): Promise<Drawn> => {
+    const line = (await linesOf(page, key)).find((one) => one.run === run);
+    if (line === undefined) throw new Error(`no line of ${run}`);
+    return line;
+  };
+  /** The last step of each bucket, whose smoothed value it has; of a point its own step. */
+  const ends = ({ x, width }: Drawn): number[] =>
+    x.map((at) => (width === null ? at : Math.min(999, (Math.floor(at / width) + 1) * width - 1)));
+
+  it.each(["twema:0.9", "ema:0.97", "running:31", "gaussian:7"])(
+    "%s: not on window, width or other runs",
+    async (smooth) => {
+      const path = `?q=key00&smooth=${smooth}`;
+      const { page, close: end } = await open(`local/runs${path}&on=r000003`, 1);
+      const known = new Map<number, number>();
+      for (let from = 0; from < 1000; from += 100) {
+        await turn(page, `${path}&on=r000003&zoom=step:${from}..${from + 99}`, 1);
+        const line = await lineOf(page, "r000003");
+        expect(line.width, "points as they were logged").toBeNull();
+        line.x.forEach((x, i) => {
+          known.set(x, line.y[i] ?? Number.NaN);
+        });
+      }
+      expect(known.size).toBe(1000);
+      for (const [query, runs] of [
+        ["&on=r000003", 1],
+        ["", 30],
+        ["&zoom=step:200..820", 30],
+        ["&size=3&on=r000003", 1],
+      ] as const) {
+        if (query.includes("size")) {
+          await page.goto(`${server.base}/local/runs${path}${query}`);
+          await settled(page, runs);
+        } else await turn(page, path + query, runs);
+        const line = await lineOf(page, "r000003");
+        close(
+          line.y,
+          ends(line).map((step) => known.get(step)),
+        );
+      }
+      await end();
+    },
+  );
+
+  it.each(["twema:0.9", "ema:0.97"])("%s: what is past stays when there is more", async (smooth) => {
+    const run = smooth.replace(":", "");
+    const put = (from: number, to: number): Promise<void> =>
+      feeder.put({ project: "smooth", run, rows: rowsOf(from, to, noise) });
+    await put(0, 300);
+    const { page, close: end } = await open(`local/smooth?on=${run}&smooth=${smooth}&zoom=step:0..120`, 1);
+    const [before] = await linesOf(page, "y");
+    expect(before?.x.length).toBeGreaterThan(100);
+    await put(300, 450);
+    await page.waitForFunction(
+      ([id]) =>
+        (window as unknown as { __buoy: Hook }).__buoy.plan("y")?.lines.find((one) => one.run === id)?.last
+          ?.x === 449,
+      [run] as const,
+    );
+    const [after] = await linesOf(page, "y");
+    expect(after?.y).toEqual(before?.y);
+    await end();
+  });
+});
+
+describe("T3 a group depends on its own runs only", () => {
+  it("whatever else is shown", async () => {
+    const key = "group0/key00";
+    const { page, close: end } = await open("local/runs?q=key00&group=config.opt.name", 30);
+    const all = await linesOf(page, key);
+    expect(all.length, "groups").toBeGreaterThan(2);
+    for (const group of all.slice(0, 3)) {
+      const [name] = JSON.parse(group.run) as [string];
+      const filter = encodeURIComponent(`opt.name:${name}`);
+      await page.goto(`${server.base}/local/runs?q=key00&group=config.opt.name&filter=${filter}`);
+      await page.waitForFunction(
+        (wanted) => (window as unknown as { __buoy: Hook }).__buoy.plan(wanted)?.lines.length === 1,
+        key,
+      );
+      const [alone] = await linesOf(page, key);
+      expect(alone?.run).toBe(group.run);
+      for (const column of ["x", "y", "low", "high"] as const)
+        expect(alone?.[column], column).toEqual(group[column]);
+    }
+    await end();
+  });
+});
+
 describe("T4 buckets stay where they are", () => {
   const value = (step: number): number => noise(step) + step / 10_000;
   /** Of the run that grows; the last bucket is left out: it is not full. */
