@@ -2,7 +2,8 @@
  * Calls of the server's public API. Every address is relative to the page's <base>, so the dashboard works under
  * any path; the browser's cookie is the key. A failed call throws ApiError with the server's problem document.
  */
-import { decodeFrames, type Frame } from "./frames.ts";
+import { streamFrames } from "./frame-stream.ts";
+import type { Frame } from "./frames.ts";
 import type {
   BatchAnswer,
   BatchDeed,
@@ -209,17 +210,17 @@ export const api = {
     return get<Keys>(`${of(project)}/keys?${new URLSearchParams(query)}`, signal);
   },
 
-  /** Asks for all panels in one request; the frames come back in the same order. */
-  async series(
+  /** Asks for all panels in one request; the frames come in the same order, each when the server has it. */
+  async *series(
     project: string,
     panels: PanelQuery[],
     signal?: AbortSignal,
     budget?: { series: number; top: number },
-  ): Promise<Frame[]> {
+  ): AsyncGenerator<Frame, void> {
     const accept = "application/vnd.buoy.frames; v=1";
     const body = budget === undefined ? { panels } : { panels, budget };
     const response = await post(`${of(project)}/series:query`, body, accept, signal);
-    return decodeFrames(await response.arrayBuffer());
+    if (response.body !== null) yield* streamFrames(response.body);
   },
 
   /** All points of some series as they were logged, as a CSV file; `range` is in steps, both ends inside. */

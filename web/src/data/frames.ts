@@ -48,7 +48,7 @@ export const ALL_RANKS = 0xffffffff;
 
 const MAGIC = 0x594f5542; // "BUOY", read as a little-endian u32
 const VERSION = 1;
-const HEADER_BYTES = 64;
+export const HEADER_BYTES = 64;
 const ENTRY_BYTES = 128;
 const FLAG_END = 0x8000;
 /** In a column mask: bucket i is `first + i` and no index column is sent. */
@@ -130,8 +130,18 @@ export interface Frame {
 }
 
 // No bit operations: those have 32 bits, and a damaged length may have more.
-const align8 = (n: number): number => Math.ceil(n / 8) * 8;
+export const align8 = (n: number): number => Math.ceil(n / 8) * 8;
 const text = new TextDecoder();
+
+/** Bytes of the frame whose header is at `at`, without what pads it; 0 for the end mark. */
+export function frameBytes(view: DataView, at: number): number {
+  if (view.getUint32(at, true) !== MAGIC) throw new FrameError("no magic", at);
+  if (view.getUint16(at + 4, true) !== VERSION) throw new FrameError("an unknown version", at + 4);
+  if (view.getUint16(at + 6, true) & FLAG_END) return 0;
+  const bytes = view.getUint32(at + 28, true) + view.getUint32(at + 32, true);
+  if (bytes < HEADER_BYTES) throw new FrameError("a frame is shorter than its header", at);
+  return bytes;
+}
 
 /** Reads all frames of an answer. Unknown kinds of a newer server come as "absent": nothing is drawn of them. */
 export function decodeFrames(buffer: ArrayBuffer): Frame[] {
@@ -140,19 +150,16 @@ export function decodeFrames(buffer: ArrayBuffer): Frame[] {
   let at = 0;
   while (at < buffer.byteLength) {
     if (at + HEADER_BYTES > buffer.byteLength) throw new FrameError("a header is cut off", at);
-    if (view.getUint32(at, true) !== MAGIC) throw new FrameError("no magic", at);
-    if (view.getUint16(at + 4, true) !== VERSION) throw new FrameError("an unknown version", at + 4);
-    if (view.getUint16(at + 6, true) & FLAG_END) return frames;
-    const end = at + view.getUint32(at + 28, true) + view.getUint32(at + 32, true);
-    if (end > buffer.byteLength) throw new FrameError("a frame is cut off", at);
-    if (end < at + HEADER_BYTES) throw new FrameError("a frame is shorter than its header", at);
-    frames.push(decodeFrame(view, at, end));
-    at = align8(end);
+    const bytes = frameBytes(view, at);
+    if (bytes === 0) return frames;
+    if (at + bytes > buffer.byteLength) throw new FrameError("a frame is cut off", at);
+    frames.push(decodeFrame(view, at, at + bytes));
+    at = align8(at + bytes);
   }
   throw new FrameError("the answer stops before its end mark", at);
 }
 
-function decodeFrame(view: DataView, at: number, end: number): Frame {
+export function decodeFrame(view: DataView, at: number, end: number): Frame {
   const exp = view.getInt32(at + 16, true);
   const directory = at + view.getUint32(at + 20, true);
   const strings = at + view.getUint32(at + 24, true);

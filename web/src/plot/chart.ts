@@ -86,6 +86,8 @@ export class Chart {
   private hidden = 0;
   private hiddenX = 0;
   private yRange: Range = [0, 1];
+  /** As they were drawn, line by line: the pointer asks for them at every move. */
+  private lineColours: readonly string[] = [];
   private yWindow: Range | null = null;
   private threshold = 1;
   private y: Mapping = mapping("linear", 1);
@@ -342,19 +344,30 @@ export class Chart {
     }
   }
 
+  /** From values to pixels of the canvas. uPlot looks its scales up for each value, which is half of the drawing. */
+  private toPixels(u: uPlot, axis: "x" | "y"): (value: number) => number {
+    if (axis === "y" && this.options.scale !== "linear") return (value) => u.valToPos(value, "y", true);
+    const [low, high] = axis === "x" ? this.view() : this.yRange;
+    const from = u.valToPos(low, axis, true);
+    const each = (u.valToPos(high, axis, true) - from) / (high - low);
+    return (value) => from + (value - low) * each;
+  }
+
   private draw(u: uPlot): void {
     const { left, top, width, height } = u.bbox;
     const { colours, scale, raw } = this.options;
+    const strokes = this.options.strokes(this.plan);
+    this.lineColours = strokes.map((stroke) => stroke.colour);
     drawPlan(this.plan, {
       context: u.ctx,
-      toX: (v) => u.valToPos(v, "x", true),
-      toY: (v) => u.valToPos(v, "y", true),
+      toX: this.toPixels(u, "x"),
+      toY: this.toPixels(u, "y"),
       ratio: uPlot.pxRatio,
       left,
       top,
       width,
       height,
-      strokes: this.options.strokes(this.plan),
+      strokes,
       halo: colours.paper,
       positive: scale === "log",
       raw: raw ?? true,
@@ -428,7 +441,7 @@ export class Chart {
       toTop: (v) => u.valToPos(v, "y"),
       pointerTop: u.cursor.top ?? 0,
       y: u.posToVal(u.cursor.top ?? 0, "y"),
-      colours: this.options.strokes(this.plan).map((stroke) => stroke.colour),
+      colours: this.lineColours,
       nameOf: this.options.nameOf,
       always: this.options.always,
       marks: marksAt(this.options.marks ?? [], (v) => u.valToPos(v, "x"), left),

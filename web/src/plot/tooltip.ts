@@ -46,28 +46,43 @@ const LINES_MAX = 8;
 
 /** Which points the crosshair meets: of every line the one nearest in x, then the nearest to the pointer. */
 export function hits(hover: Hover): { shown: Hit[]; more: number } {
-  const all = hover.plan.lines.flatMap((line, i) => {
+  const { lines } = hover.plan;
+  const first: Near[] = [];
+  const others: Near[] = [];
+  let all = 0;
+  // A thousand lines at every move of the pointer: only those that are shown become more than a distance.
+  for (let i = 0; i < lines.length; i++) {
+    const line = lines[i] as Line;
     const at = nearest(line, hover.x);
-    if (at < 0) return [];
-    const point = pointAt(line, at, hover.x);
-    return [
-      {
-        line,
-        at,
-        ...point,
-        left: hover.toLeft(point.x),
-        top: hover.toTop(point.y),
-        colour: hover.colours[i] ?? "",
-      },
-    ];
-  });
-  const distance = (hit: Hit): number => Math.abs(hit.top - hover.pointerTop);
-  const first = new Set(all.filter((hit) => hover.always(hit.line)));
-  const byDistance = all.sort(
-    (a, b) => Number(first.has(b)) - Number(first.has(a)) || distance(a) - distance(b),
-  );
-  const shown = byDistance.slice(0, LINES_MAX).sort((a, b) => b.y - a.y);
-  return { shown, more: all.length - shown.length };
+    if (at < 0) continue;
+    all += 1;
+    const distance = Math.abs(hover.toTop(pointAt(line, at, hover.x).y) - hover.pointerTop);
+    insert(hover.always(line) ? first : others, { i, at, distance });
+  }
+  const shown = [...first, ...others].slice(0, LINES_MAX).map((near) => hitOf(hover, near));
+  return { shown: shown.sort((a, b) => b.y - a.y), more: all - shown.length };
+}
+
+interface Near {
+  readonly i: number;
+  readonly at: number;
+  readonly distance: number;
+}
+
+/** Keeps the nearest in their order. */
+function insert(kept: Near[], near: Near): void {
+  let place = kept.length;
+  while (place > 0 && (kept[place - 1] as Near).distance > near.distance) place -= 1;
+  if (place >= LINES_MAX) return;
+  kept.splice(place, 0, near);
+  if (kept.length > LINES_MAX) kept.pop();
+}
+
+function hitOf(hover: Hover, { i, at }: Near): Hit {
+  const line = hover.plan.lines[i] as Line;
+  const point = pointAt(line, at, hover.x);
+  const colour = hover.colours[i] ?? "";
+  return { line, at, ...point, left: hover.toLeft(point.x), top: hover.toTop(point.y), colour };
 }
 
 /** The vertex, or the exact last point when the pointer is nearer to that. */
@@ -111,6 +126,11 @@ export class Tooltip {
   }
 
   show(hover: Hover): void {
+    // Of many lines a chart that only follows the crosshair would mark eight at random.
+    if (!hover.words && hover.plan.lines.length > LINES_MAX) {
+      this.hide();
+      return;
+    }
     const { shown, more } = hits(hover);
     this.placeDots(shown);
     this.box.hidden = !hover.words || (shown.length === 0 && hover.plan.density === null);

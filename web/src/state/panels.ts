@@ -19,6 +19,8 @@ import { Scheduler } from "./scheduler.ts";
 const KEPT_PANELS_MAX = 96;
 const KEPT_SERIES_MAX = 6000;
 const FEW_SERIES = 20;
+/** The page draws what has come for so long without looking up. */
+const BUSY_MS = 12;
 const PIXELS_MAX = 4096;
 
 export interface Panel {
@@ -282,20 +284,29 @@ export class Panels {
         held.ask(name === TOGETHER ? this.runsOf(name) : []);
       }
     }
+    const left = new Set(due);
     try {
       const queries = due.map(({ query }) => query);
-      const frames = await api.series(this.project, queries, this.abort.signal, this.options.budget);
-      const byId = new Map(frames.map((frame) => [frame.panel, frame]));
-      for (const { panel, names, query } of due) {
-        const frame = byId.get(query.id);
+      const frames = api.series(this.project, queries, this.abort.signal, this.options.budget);
+      let busy = performance.now();
+      for await (const frame of frames) {
+        const asked = due.find(({ query }) => query.id === frame.panel);
+        if (asked === undefined) continue;
+        const { panel, names, query } = asked;
         // The user zoomed on while this was under way: its panels are stale again, the next answer is right.
-        if (frame !== undefined && sameLook(looks.get(panel) ?? panel.look, panel.look))
+        if (sameLook(looks.get(panel) ?? panel.look, panel.look))
           this.accept(panel, names, frame, query.px === panel.px);
+        left.delete(asked);
+        panel.waiting.value = false;
+        if (performance.now() - busy < BUSY_MS) continue;
+        // Between two charts there is time for the pointer and for the first of them to be seen.
+        await new Promise((next) => setTimeout(next));
+        busy = performance.now();
       }
       this.settled();
     } catch (error) {
       if (this.abort.signal.aborted) return;
-      for (const { panel, names } of due) this.failed(panel, names, error);
+      for (const { panel, names } of left) this.failed(panel, names, error);
       throw error;
     } finally {
       for (const { panel } of due) panel.waiting.value = false;
