@@ -26,10 +26,14 @@ def test_links_lead_somewhere(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names)
 def test_named_tests_and_files_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    for path, test in re.findall(r"`((?:tests|bench|core|proto|sdk|examples)/[\w/.]*)(?:::(\w+))?`", text):
+    for path, test in re.findall(
+        r"`((?:tests|bench|core|proto|sdk|examples|web)/[\w/.-]*)(?:::(\w+))?`", text
+    ):
         assert (ROOT / path).exists(), path
         if test:
             assert f"def {test}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{test}"
+    for path, title in re.findall(r'`(web/[\w/.-]*)`: "([^"]+)"', text):
+        assert f'it("{title}"' in (ROOT / path).read_text(encoding="utf-8"), f"{path}: {title}"
 
 
 def test_every_picture_is_shown_somewhere_in_both_themes() -> None:
