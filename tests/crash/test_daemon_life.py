@@ -57,6 +57,18 @@ def assert_undisturbed(trainer: Trainer) -> None:
     assert "dropped" not in trainer.output()
 
 
+@contextlib.contextmanager
+def held(*trainers: Trainer) -> Iterator[None]:
+    """Has trainers do nothing for a while, so that they still have steps to log after it."""
+    for trainer in trainers:
+        os.kill(trainer.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for trainer in trainers:
+            os.kill(trainer.process.pid, signal.SIGCONT)
+
+
 def buoy(stack: Stack, *words: str) -> str:
     command = [sys.executable, "-m", "buoy", *words]
     done = subprocess.run(
@@ -124,9 +136,11 @@ def test_a_newer_buoy_takes_over_while_runs_log(stack: Stack, tmp_path: Path) ->
         trainer.wait_accepted(STEPS // 10)
     assert "daemon 0.0.9" in buoy(stack, "daemon", "status")
     stack.environment["PYTHONPATH"] = str(install(tmp_path / "newer", "0.2.0"))
-    assert_undisturbed(stack.train("newcomer", 100))
-    assert "daemon 0.2.0" in buoy(stack, "daemon", "status")
-    assert any(trainer.accepted < STEPS for trainer in trainers), "they were too fast for this test"
+    # Two log meanwhile; the other two are sure to go on afterwards.
+    with held(*trainers[2:]):
+        assert_undisturbed(stack.train("newcomer", 100))
+        assert "daemon 0.2.0" in buoy(stack, "daemon", "status")
+    assert all(trainer.accepted < STEPS for trainer in trainers[2:]), "they were too fast for this test"
     for trainer in trainers:
         assert_undisturbed(trainer)
         assert_complete(stack, trainer.run_id)
@@ -158,7 +172,8 @@ def test_files_that_are_replaced_under_a_running_daemon(stack: Stack, tmp_path: 
     trainer.wait_accepted(STEPS // 10)
     install(site, "0.2.0")
     stack.kill_daemon()
-    wait_until(lambda: "buoy daemon 0.2.0" in daemon_log(stack), "the new daemon")
+    with held(trainer):
+        wait_until(lambda: "buoy daemon 0.2.0" in daemon_log(stack), "the new daemon")
     assert trainer.accepted < STEPS, "the trainer was too fast for this test"
     assert_undisturbed(trainer)
     assert_complete(stack, "replaced")
