@@ -40,9 +40,10 @@ def test_style_loads_nothing_from_elsewhere() -> None:
 
 def test_manifest_lists_what_was_built() -> None:
     manifest = json.loads((STATIC / ".vite" / "manifest.json").read_text(encoding="utf-8"))
-    entry = manifest["index.html"]
-    for name in [entry["file"], *entry["css"], *entry["assets"]]:
-        assert (STATIC / name).is_file()
+    assert manifest["index.html"]["isEntry"]
+    for entry in manifest.values():
+        for name in [entry["file"], *entry.get("css", []), *entry.get("assets", [])]:
+            assert (STATIC / name).is_file(), name
 
 
 def test_text_is_compressed_beforehand_and_the_page_is_not() -> None:
