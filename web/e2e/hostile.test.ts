@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launch, Server } from "./harness.ts";
-import { LOOKS, look } from "./look.ts";
+import { CORNERS, look } from "./look.ts";
 
 let server: Server;
 let browser: Browser;
@@ -26,7 +26,6 @@ afterAll(async () => {
 const SLOWLY = { timeout: 60_000 };
 
 /** Wide and light, narrow and dark. */
-const EXTREMES = LOOKS.filter(({ theme, width }) => (theme === "dark") === width < 900);
 
 const below = (path: string): string => `local/${encodeURIComponent(project)}${path}`;
 const run = (name: string): string => {
@@ -58,7 +57,7 @@ const shows = async (page: Page, text: string): Promise<void> => {
 
 const at = (): { server: Server; browser: Browser } => ({ server, browser });
 
-describe.each(EXTREMES)("hostile texts, $theme, $width px", (looks) => {
+describe.each(CORNERS)("hostile texts, $theme, $width px", (looks) => {
   it("in the list of projects, and in a workspace with its list, panels, views and palette", async () => {
     await look(at(), "hostile-projects", "", "table a", looks, (page) => shows(page, project));
     await look(at(), "hostile-workspace", below(""), "figure canvas", looks, async (page) => {

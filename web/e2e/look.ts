@@ -19,6 +19,12 @@ export const LOOKS = (["light", "dark"] as const).flatMap((theme) =>
   [1440, 390].map((width) => ({ theme, width })),
 );
 
+/** Two of them that have all four words between them; `BUOY_E2E_LOOKS=all` makes it all of them. */
+export const CORNERS =
+  process.env.BUOY_E2E_LOOKS === "all"
+    ? LOOKS
+    : LOOKS.filter(({ theme, width }) => (theme === "dark") === width < 900);
+
 interface Look {
   theme: "light" | "dark";
   width: number;

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeFrames } from "../src/data/frames.ts";
 import { exactParts, type JsonPanel, panelJson, sameMean } from "../test/comparable.ts";
 import { launch, Server } from "./harness.ts";
-import { HOSTILE, LOOKS, look, shots, type Tail } from "./look.ts";
+import { CORNERS, HOSTILE, look, shots, type Tail } from "./look.ts";
 
 let server: Server;
 let browser: Browser;
@@ -38,10 +38,10 @@ async function hover(page: Page): Promise<void> {
 }
 
 describe("without any run", () => {
-  it.each(LOOKS)("projects, $theme, $width px", async (look) => {
+  it.each(CORNERS)("projects, $theme, $width px", async (look) => {
     await check("empty", "", "text=No runs yet", look);
   });
-  it.each(LOOKS)("no such project, no such page: $theme, $width px", async (look) => {
+  it.each(CORNERS)("no such project, no such page: $theme, $width px", async (look) => {
     await check("no-project", "local/nothing", "text=All projects", look);
     await check("nowhere", "a/b/c", "text=There is no such page", look);
   });
@@ -82,7 +82,7 @@ describe("with a run that lost something", () => {
     );
   });
 
-  it.each(LOOKS)("says so above the tabs, and tells what happened: $theme, $width px", async (look) => {
+  it.each(CORNERS)("says so above the tabs, and tells what happened: $theme, $width px", async (look) => {
     await check("events", `${path}?tab=events`, "text=is damaged at byte 52428", look, async (page) => {
       const notice = await page.getByRole("status").textContent();
       for (const part of [
@@ -135,7 +135,7 @@ describe("with a run of several ranks", () => {
     return rows.allTextContents();
   }
 
-  it.each(LOOKS)(
+  it.each(CORNERS)(
     "shows a band, names the ranks that stand out, marks the second start: $theme, $width px",
     async (look) => {
       await check("band", path, "figure canvas", look, async (page) => {
@@ -179,7 +179,7 @@ describe("a run that is deleted", () => {
     expect(answer.status).toBe(200);
   });
 
-  it.each(LOOKS)("says so and can be restored: $theme, $width px", async (look) => {
+  it.each(CORNERS)("says so and can be restored: $theme, $width px", async (look) => {
     await check("deleted", path, "text=This run is deleted", look);
   });
 
@@ -262,34 +262,34 @@ describe("with runs", () => {
     );
   });
 
-  it.each(LOOKS)("projects, $theme, $width px", async (look) => {
+  it.each(CORNERS)("projects, $theme, $width px", async (look) => {
     await check("projects", "", "table a", look);
   });
-  it.each(LOOKS)("runs, $theme, $width px", async (look) => {
+  it.each(CORNERS)("runs, $theme, $width px", async (look) => {
     await check("runs", "local/digits/runs", "table a", look, async (page) => {
       expect(await page.locator("tbody tr").count()).toBe(13);
       expect(await page.locator("tbody").textContent()).toContain(HOSTILE);
     });
   });
-  it.each(LOOKS)("charts of a run, $theme, $width px", async (look) => {
+  it.each(CORNERS)("charts of a run, $theme, $width px", async (look) => {
     await check("charts", `local/digits/runs/${id}`, "figure canvas", look, hover);
   });
-  it.each(LOOKS)("charts on a log axis over time, $theme, $width px", async (look) => {
+  it.each(CORNERS)("charts on a log axis over time, $theme, $width px", async (look) => {
     await check("charts-log", `local/digits/runs/${id}?x=rel&logy=1&q=loss`, "figure canvas", look, drawn);
   });
-  it.each(LOOKS)("overview of a run, $theme, $width px", async (look) => {
+  it.each(CORNERS)("overview of a run, $theme, $width px", async (look) => {
     await check("overview", `local/digits/runs/${id}?tab=overview`, "dl", look);
   });
-  it.each(LOOKS)("system metrics of a run, $theme, $width px", async (look) => {
+  it.each(CORNERS)("system metrics of a run, $theme, $width px", async (look) => {
     await check("system", `local/digits/runs/${id}?tab=system`, "figure canvas", look, drawn);
   });
-  it.each(LOOKS)("the question before a stop, $theme, $width px", async (look) => {
+  it.each(CORNERS)("the question before a stop, $theme, $width px", async (look) => {
     await check("stop", `local/digits/runs/${id}`, "text=Stop run", look, async (page) => {
       await page.getByRole("button", { name: "Stop run" }).click();
       await page.getByRole("dialog").waitFor();
     });
   });
-  it.each(LOOKS)("no chart matches, no such run: $theme, $width px", async (look) => {
+  it.each(CORNERS)("no chart matches, no such run: $theme, $width px", async (look) => {
     await check("no-match", `local/digits/runs/${id}?q=zzz`, "text=Clear filter", look);
     await check("no-run", "local/digits/runs/nothing", "text=All projects", look);
   });

@@ -4,7 +4,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Feeder, type Row } from "./feeder.ts";
 import { launch, Server } from "./harness.ts";
-import { LOOKS, look } from "./look.ts";
+import { CORNERS, look } from "./look.ts";
 import { type Drawn, linesOf, placeOf, settled } from "./picture.ts";
 
 const SLOWLY = { timeout: 60_000 };
@@ -295,26 +295,23 @@ describe("a line panel", () => {
     await end();
   });
 
-  it.each(LOOKS.filter(({ theme, width }) => (theme === "dark") === width < 900))(
-    "with its controls, $theme, $width px",
-    async (at) => {
-      const query = "?smooth=ema:0.9&group=&own=p:odd|logy=sym";
-      await look({ server, browser }, "controls", `local/sea${query}`, "figure canvas", at, async (page) => {
+  it.each(CORNERS)("with its controls, $theme, $width px", async (at) => {
+    const query = "?smooth=ema:0.9&group=&own=p:odd|logy=sym";
+    await look({ server, browser }, "controls", `local/sea${query}`, "figure canvas", at, async (page) => {
+      await settled(page, 4);
+      await page.locator("figure", { hasText: "loss" }).first().hover();
+      await page.getByRole("button", { name: "Settings of loss" }).click();
+      await page.getByRole("group", { name: "Settings of loss" }).waitFor();
+    });
+    await look(
+      { server, browser },
+      "groups",
+      "local/sea?group=config.opt",
+      "figure canvas",
+      at,
+      async (page) => {
         await settled(page, 4);
-        await page.locator("figure", { hasText: "loss" }).first().hover();
-        await page.getByRole("button", { name: "Settings of loss" }).click();
-        await page.getByRole("group", { name: "Settings of loss" }).waitFor();
-      });
-      await look(
-        { server, browser },
-        "groups",
-        "local/sea?group=config.opt",
-        "figure canvas",
-        at,
-        async (page) => {
-          await settled(page, 4);
-        },
-      );
-    },
-  );
+      },
+    );
+  });
 });

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launch, Server } from "./harness.ts";
-import { HOSTILE, LOOKS, look, type Tail } from "./look.ts";
+import { CORNERS, HOSTILE, LOOKS, look, type Tail } from "./look.ts";
 
 let server: Server;
 let browser: Browser;
@@ -113,7 +113,7 @@ const runNow = async (run: string): Promise<{ name: string; tags: string[]; note
   server.until(`api/v1/p/local:small/runs/${run}`, () => true);
 
 describe("the table of runs", () => {
-  it.each(LOOKS)("with a hostile run, $theme, $width px", async (at) => {
+  it.each(CORNERS)("with a hostile run, $theme, $width px", async (at) => {
     await check("table", "local/small/runs", "tr[data-id]", at, async (page) => {
       await cellOf(page, "small03", "name").getByText("small-3").waitFor();
     });

@@ -2,7 +2,7 @@
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { launch, Server } from "./harness.ts";
-import { HOSTILE, LOOKS, look, type Tail } from "./look.ts";
+import { CORNERS, HOSTILE, look, type Tail } from "./look.ts";
 
 let server: Server;
 let browser: Browser;
@@ -56,7 +56,6 @@ function check(...args: Tail<Parameters<typeof look>>): Promise<void> {
 const SLOWLY = { timeout: 60_000 };
 
 /** Where a page differs most: states and dialogs are looked at in these two, pages in all. */
-const EXTREMES = LOOKS.filter(({ theme, width }) => (theme === "dark") === width < 900);
 
 /** Panels in view that have drawn something: their name says how many runs there are. */
 const drawn = (page: Page, runs: number) => page.locator(`figure [role=img][aria-label*=": ${runs} run"]`);
@@ -96,19 +95,19 @@ async function pointAt(page: Page, figure: number, share: number): Promise<void>
 }
 
 describe("a workspace", () => {
-  it.each(LOOKS)("with runs, $theme, $width px", async (at) => {
+  it.each(CORNERS)("with runs, $theme, $width px", async (at) => {
     await check("workspace", "local/tides?base=tides003&pin=tides007", "figure canvas", at, async (page) => {
       await drawn(page, 12).first().waitFor();
       await pointAt(page, 0, 0.4);
     });
   });
 
-  it.each(EXTREMES)("with everything hidden, and with no match, $theme, $width px", async (at) => {
+  it.each(CORNERS)("with everything hidden, and with no match, $theme, $width px", async (at) => {
     await check("hidden-keys", "local/tides?hide=.", "text=Show hidden keys", at);
     await check("no-panel", "local/tides?q=zzz", "text=Clear search", at);
   });
 
-  it.each(EXTREMES)(
+  it.each(CORNERS)(
     "as a sheet, in full screen, with palette and shortcuts, $theme, $width px",
     async (at) => {
       await check("full", "local/tides?panel=train/loss&logy=1", "dialog canvas", at, async (page) => {
@@ -252,7 +251,7 @@ describe("a workspace", () => {
     await close();
   });
 
-  it.each(EXTREMES)("keeps a view for others, $theme, $width px", async (at) => {
+  it.each(CORNERS)("keeps a view for others, $theme, $width px", async (at) => {
     const kept = `night ${at.width} ${HOSTILE}`;
     let link = "";
     await check("views", "local/tides?logy=1&q=loss", "figure canvas", at, async (page) => {

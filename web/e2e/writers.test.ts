@@ -3,7 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Run } from "../src/data/types.ts";
 import { launch, Server } from "./harness.ts";
-import { LOOKS, look } from "./look.ts";
+import { CORNERS, look } from "./look.ts";
 
 let server: Server;
 let browser: Browser;
@@ -77,7 +77,7 @@ describe.each(SIZES)("with %i ranks", (ranks) => {
       ]);
   });
 
-  it.each(LOOKS)("$theme, $width px", async (at) => {
+  it.each(CORNERS)("$theme, $width px", async (at) => {
     await look({ server, browser }, `writers-${ranks}`, path, "text=Process id", at, async (page: Page) => {
       const table = page.locator("section[aria-label=Processes]");
       await table.scrollIntoViewIfNeeded();
