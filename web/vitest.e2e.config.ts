@@ -1,11 +1,11 @@
 import { defineConfig } from "vitest/config";
 
-/** Real server, real Chromium: one file at a time, because two cores carry all of it. */
+/** Real server, real Chromium: two files at a time, because two cores carry all of it and much of it is waiting. */
 export default defineConfig({
   test: {
     include: ["e2e/**/*.test.ts"],
     environment: "node",
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
   },

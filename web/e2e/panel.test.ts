@@ -121,7 +121,7 @@ describe("a line panel", () => {
     ["running", "Running mean", 21],
   ] as const)("smooths: %s", async (kind, name, s) => {
     const { page, close: end } = await open("?q=^loss$");
-    await page.getByLabel("Smoothing", { exact: true }).selectOption(name);
+    await page.getByRole("combobox", { name: "Smoothing", exact: true }).selectOption(name);
     const logged = Array.from({ length: POINTS }, (_, i) => lossOf(1, i));
     const line = await lineWhen(page, "loss", "s1", (now) => now.raw !== null);
     close(line.raw ?? [], logged);
@@ -141,7 +141,7 @@ describe("a line panel", () => {
 
   it("is over another key, or time", async () => {
     const { page, close: end } = await open("?q=^loss$");
-    await page.getByLabel("x axis", { exact: true }).selectOption("Another key…");
+    await page.getByRole("combobox", { name: "x axis", exact: true }).selectOption("Another key…");
     await page.getByLabel("Key as x axis").fill("tokens");
     const line = await lineWhen(page, "loss", "s2", (now) => now.x[1] === 32 * STEP);
     close(
@@ -264,7 +264,7 @@ describe("a line panel", () => {
     await expect.poll(() => word(page, "own"), SLOWLY).toBeNull();
     await page.locator("figure", { hasText: "loss" }).hover();
     await page.getByRole("button", { name: "Settings of loss" }).click();
-    await form.getByLabel("Smoothing", { exact: true }).selectOption("Exponential");
+    await form.getByRole("combobox", { name: "Smoothing", exact: true }).selectOption("Exponential");
     await lineWhen(page, "loss", "s0", (line) => line.raw !== null);
     expect((await linesOf(page, "odd")).every((line) => line.raw === null)).toBe(true);
     await page.getByRole("heading", { name: "odd" }).click();

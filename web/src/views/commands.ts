@@ -38,14 +38,18 @@ export function bindingsOf(page: Page | null): readonly Binding[] {
 
 /** Puts the cursor into a field, with what is in it selected; the sheet of runs opens first where it is one. */
 function focusField(id: string): void {
+  // At once if it is there: the next key that is pressed belongs to it.
+  if (focusNow(id)) return;
   if (id === "filter-runs" && !listShown.peek()) showList(true);
-  requestAnimationFrame(() => {
-    const field = document.getElementById(id);
-    if (field instanceof HTMLInputElement) {
-      field.focus();
-      field.select();
-    }
-  });
+  requestAnimationFrame(() => focusNow(id));
+}
+
+function focusNow(id: string): boolean {
+  const field = document.getElementById(id);
+  if (!(field instanceof HTMLInputElement)) return false;
+  field.focus();
+  field.select();
+  return document.activeElement === field;
 }
 
 function ofRuns(page: WorkspacePage): Binding[] {
