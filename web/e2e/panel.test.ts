@@ -156,7 +156,7 @@ describe("a line panel", () => {
 
   it("makes one line of the runs that have something in common", async () => {
     const { page, close: end } = await open("?q=^loss$");
-    await page.keyboard.press("g");
+    await page.locator("#group-runs").click();
     await page.keyboard.type("config.opt");
     await page.keyboard.press("Enter");
     const adam = await lineWhen(page, "loss", '["adam"]', (now) => now.votes !== null);
